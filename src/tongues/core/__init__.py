@@ -1,0 +1,1 @@
+"""Types, recipe, manifests, digests, languages, errors: what every room shares."""

@@ -1,0 +1,119 @@
+"""The one table of languages: BCP-47 code, English name, script, FLORES-200 code.
+
+Codes follow BCP-47 (RFC 5646); a script subtag stands only where one language is written in
+two scripts. FLORES codes follow the FLORES-200 list (arXiv 2207.04672, table 1); "-" marks a
+language that is not in it. Scripts are ISO 15924.
+"""
+
+import difflib
+from dataclasses import dataclass
+from functools import cache
+
+from tongues.core.errors import RecipeError
+
+UNDETERMINED = "und"
+"""BCP-47's own code for a text whose language is not known."""
+
+_RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Thaa", "Syrc", "Nkoo"})
+_WITHOUT_SPACES = frozenset({"Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"})
+
+_TABLE = """
+af Afrikaans Latn afr_Latn|sq Albanian Latn als_Latn|am Amharic Ethi amh_Ethi|ar Arabic Arab arb_Arab
+hy Armenian Armn hye_Armn|as Assamese Beng asm_Beng|ay Aymara Latn ayr_Latn|az Azerbaijani Latn azj_Latn
+bm Bambara Latn bam_Latn|eu Basque Latn eus_Latn|be Belarusian Cyrl bel_Cyrl|bn Bengali Beng ben_Beng
+bho Bhojpuri Deva bho_Deva|bs Bosnian Latn bos_Latn|bg Bulgarian Cyrl bul_Cyrl|my Burmese Mymr mya_Mymr
+ca Catalan Latn cat_Latn|ceb Cebuano Latn ceb_Latn|ny Chichewa Latn nya_Latn|zh-Hans Chinese_(Simplified) Hans zho_Hans
+zh-Hant Chinese_(Traditional) Hant zho_Hant|co Corsican Latn -|hr Croatian Latn hrv_Latn|cs Czech Latn ces_Latn
+da Danish Latn dan_Latn|dv Dhivehi Thaa -|doi Dogri Deva -|nl Dutch Latn nld_Latn|en English Latn eng_Latn
+eo Esperanto Latn epo_Latn|et Estonian Latn est_Latn|ee Ewe Latn ewe_Latn|fil Filipino Latn tgl_Latn
+fi Finnish Latn fin_Latn|fr French Latn fra_Latn|fy Frisian Latn -|gl Galician Latn glg_Latn
+ka Georgian Geor kat_Geor|de German Latn deu_Latn|el Greek Grek ell_Grek|gn Guarani Latn grn_Latn
+gu Gujarati Gujr guj_Gujr|ht Haitian_Creole Latn hat_Latn|ha Hausa Latn hau_Latn|haw Hawaiian Latn -
+he Hebrew Hebr heb_Hebr|hi Hindi Deva hin_Deva|hmn Hmong Latn -|hu Hungarian Latn hun_Latn
+is Icelandic Latn isl_Latn|ig Igbo Latn ibo_Latn|ilo Ilocano Latn ilo_Latn|id Indonesian Latn ind_Latn
+ga Irish Latn gle_Latn|it Italian Latn ita_Latn|ja Japanese Jpan jpn_Jpan|jv Javanese Latn jav_Latn
+kn Kannada Knda kan_Knda|kk Kazakh Cyrl kaz_Cyrl|km Khmer Khmr khm_Khmr|rw Kinyarwanda Latn kin_Latn
+gom Konkani Deva -|ko Korean Kore kor_Hang|kri Krio Latn -|ku Kurdish_(Kurmanji) Latn kmr_Latn
+ckb Kurdish_(Sorani) Arab ckb_Arab|ky Kyrgyz Cyrl kir_Cyrl|lo Lao Laoo lao_Laoo|la Latin Latn -
+lv Latvian Latn lvs_Latn|ln Lingala Latn lin_Latn|lt Lithuanian Latn lit_Latn|lg Luganda Latn lug_Latn
+lb Luxembourgish Latn ltz_Latn|mk Macedonian Cyrl mkd_Cyrl|mai Maithili Deva mai_Deva|mg Malagasy Latn plt_Latn
+ms Malay Latn zsm_Latn|ml Malayalam Mlym mal_Mlym|mt Maltese Latn mlt_Latn|mi Maori Latn mri_Latn
+mr Marathi Deva mar_Deva|mni-Mtei Meiteilon_(Manipuri) Mtei -|lus Mizo Latn lus_Latn|mn Mongolian Cyrl khk_Cyrl
+ne Nepali Deva npi_Deva|no Norwegian Latn nob_Latn|or Odia Orya ory_Orya|om Oromo Latn gaz_Latn
+ps Pashto Arab pbt_Arab|fa Persian Arab pes_Arab|pl Polish Latn pol_Latn|pt Portuguese Latn por_Latn
+pa Punjabi Guru pan_Guru|qu Quechua Latn quy_Latn|ro Romanian Latn ron_Latn|ru Russian Cyrl rus_Cyrl
+sm Samoan Latn smo_Latn|sa Sanskrit Deva san_Deva|gd Scottish_Gaelic Latn gla_Latn|nso Sepedi Latn nso_Latn
+sr Serbian Cyrl srp_Cyrl|st Sesotho Latn sot_Latn|sn Shona Latn sna_Latn|sd Sindhi Arab snd_Arab
+si Sinhala Sinh sin_Sinh|sk Slovak Latn slk_Latn|sl Slovenian Latn slv_Latn|so Somali Latn som_Latn
+es Spanish Latn spa_Latn|su Sundanese Latn sun_Latn|sw Swahili Latn swh_Latn|sv Swedish Latn swe_Latn
+tg Tajik Cyrl tgk_Cyrl|ta Tamil Taml tam_Taml|tt Tatar Cyrl tat_Cyrl|te Telugu Telu tel_Telu
+th Thai Thai tha_Thai|ti Tigrinya Ethi tir_Ethi|ts Tsonga Latn tso_Latn|tr Turkish Latn tur_Latn
+tk Turkmen Latn tuk_Latn|ak Twi Latn aka_Latn|uk Ukrainian Cyrl ukr_Cyrl|ur Urdu Arab urd_Arab
+ug Uyghur Arab uig_Arab|uz Uzbek Latn uzn_Latn|vi Vietnamese Latn vie_Latn|cy Welsh Latn cym_Latn
+xh Xhosa Latn xho_Latn|yi Yiddish Hebr ydd_Hebr|yo Yoruba Latn yor_Latn|zu Zulu Latn zul_Latn
+ast Asturian Latn ast_Latn|oc Occitan Latn oci_Latn
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language as written in one script.
+
+    Args:
+        code: BCP-47.
+        name: English name, as a user reads it.
+        script: ISO 15924.
+        flores: FLORES-200 code, or "" where the list has none.
+    """
+
+    code: str
+    name: str
+    script: str
+    flores: str
+
+    @property
+    def direction(self) -> str:
+        """ "rtl" or "ltr", as HTML's ``dir`` takes it."""
+        return "rtl" if self.script in _RIGHT_TO_LEFT else "ltr"
+
+    @property
+    def has_spaces(self) -> bool:
+        """Whether words are divided by spaces in this script."""
+        return self.script not in _WITHOUT_SPACES
+
+
+@cache
+def languages() -> dict[str, Language]:
+    """All languages by code, in alphabetical order of their codes."""
+    cells = (cell.split() for line in _TABLE.strip().splitlines() for cell in line.split("|"))
+    rows = (
+        Language(code, name.replace("_", " "), script, "" if flores == "-" else flores)
+        for code, name, script, flores in cells
+    )
+    return {row.code: row for row in sorted(rows, key=lambda row: row.code)}
+
+
+def language(code: str) -> Language:
+    """Look a language up.
+
+    Args:
+        code: BCP-47, as in the table; "zh" is refused because it leaves the script open.
+
+    Raises:
+        RecipeError: the code is not in the table; names the nearest ones.
+    """
+    try:
+        return languages()[code]
+    except KeyError:
+        raise RecipeError([unknown_language(code)]) from None
+
+
+def unknown_language(code: str) -> str:
+    """Say that a code is unknown, with the nearest codes or the code of that English name."""
+    by_name = {row.name.lower(): row.code for row in languages().values()}
+    if hit := by_name.get(code.lower()):
+        return f"unknown language {code!r}; write its BCP-47 code, {hit!r}"
+    near = [c for c in languages() if c.startswith(f"{code.lower()}-")]
+    near = near or difflib.get_close_matches(code.lower(), languages(), n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(map(repr, near))}? " if near else ""
+    return f"unknown language {code!r}; {hint}`tongues recipe languages` lists all {len(languages())}"

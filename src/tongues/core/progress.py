@@ -1,0 +1,78 @@
+"""Progress with rate and time left, for a terminal, a log or a test."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+Say = Callable[[str], None]
+
+
+def say_on_stderr(line: str) -> None:
+    """Print a line where it does not disturb the result on standard output."""
+    print(line, file=sys.stderr, flush=True)
+
+
+class Progress(Protocol):
+    """What a long loop reports to."""
+
+    def advance(self, done: int = 1, **facts: float | str) -> None:
+        """Count work done since the last call, with facts worth showing."""
+
+
+class LineProgress:
+    """Says at most one line per interval: what, how far, how fast, how long still.
+
+    Args:
+        what: the work, such as "translate es".
+        total: units there are; None if not known, then there is no time left.
+        unit: plural name of the unit, such as "rows".
+        say: takes the line.
+        every_s: seconds between lines.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        total: int | None,
+        unit: str,
+        *,
+        say: Say = say_on_stderr,
+        every_s: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.what, self.total, self.unit, self.say = what, total, unit, say
+        self.every_s, self.clock = every_s, clock
+        self.done = 0
+        self.started = self.last_said = clock()
+
+    def advance(self, done: int = 1, **facts: float | str) -> None:
+        """Count work done; speaks when the interval has passed or the work is complete."""
+        self.done += done
+        now = self.clock()
+        if now - self.last_said >= self.every_s or (self.total and self.done >= self.total):
+            self.last_said = now
+            self.say(self.line(now, facts))
+
+    def line(self, now: float, facts: dict[str, float | str]) -> str:
+        """The line for this moment."""
+        rate = self.done / max(now - self.started, 1e-9)
+        of = f"/{self.total}" if self.total is not None else ""
+        left = (
+            f", {_duration((self.total - self.done) / rate)} left" if self.total is not None and rate else ""
+        )
+        more = "".join(f", {k} {_number(v)}" for k, v in facts.items())
+        return f"{self.what}: {self.done}{of} {self.unit}, {rate:.1f} {self.unit}/s{left}{more}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    )
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"

@@ -1,0 +1,1 @@
+"""Sources, protected spans, checks, dedup and splits."""

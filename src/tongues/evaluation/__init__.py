@@ -1,0 +1,1 @@
+"""Suites, metrics, scoring and the report."""

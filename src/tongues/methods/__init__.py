@@ -1,0 +1,1 @@
+"""How records are built from the aligned store: one module per method, one registry."""

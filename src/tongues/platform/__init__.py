@@ -1,0 +1,1 @@
+"""The only code that talks to object stores, MLflow, Kubernetes and KFP."""

@@ -1,0 +1,1 @@
+"""Endpoints: local vLLM, and what talks to them."""

@@ -1,0 +1,1 @@
+"""One function per stage: the one door for CLI, components and tests."""

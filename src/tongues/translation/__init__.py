@@ -1,0 +1,1 @@
+"""Engines, ledger and the loop that fills the aligned store."""

@@ -1,0 +1,1 @@
+"""Base models, masks, LoRA fine-tuning and merging."""
