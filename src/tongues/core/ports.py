@@ -1,0 +1,86 @@
+"""What sibling rooms need of each other, as protocols: `stages` plugs one into the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A guess at the language of a text.
+
+    Args:
+        lang: BCP-47 code, one of the candidates, or "und" where nothing can be said.
+        confidence: 0 to 1, normalised over the candidates.
+    """
+
+    lang: str
+    confidence: float
+
+
+class Identify(Protocol):
+    """Language identification restricted to the languages in play."""
+
+    def __call__(self, text: str, candidates: Sequence[str]) -> Identified:
+        """Guess which of the candidates (BCP-47 codes) the text is written in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A text whose protected spans were replaced by marks.
+
+    Args:
+        text: the text with marks in place of spans.
+        marks: mark to the exact characters it stands for, in order of appearance.
+    """
+
+    text: str
+    marks: dict[str, str]
+
+
+class SpanLostError(ValueError):
+    """A translation lost, doubled or changed a mark: its spans cannot be put back."""
+
+
+class Protector(Protocol):
+    """Finds spans that must survive translation, hides them, and puts them back byte for byte."""
+
+    def mask(self, text: str, literals: Sequence[str] = ()) -> Masked:
+        """Replace protected spans by marks.
+
+        Args:
+            text: any text.
+            literals: exact substrings that this row wants protected too.
+        """
+
+    def restore(self, translated: str, masked: Masked) -> str:
+        """Put the spans back.
+
+        Raises:
+            SpanLostError: a mark is missing, doubled, or an unknown one appeared.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check says of one translated text.
+
+    Args:
+        check: name of the check, such as "language".
+        ok: False means the text must not become training data.
+        reason: stable word for tallies, such as "wrong-language"; "ok" if all is well,
+            or a hint such as "unsure" that is stored but does not fail the text.
+        detail: what was seen.
+    """
+
+    check: str
+    ok: bool
+    reason: str
+    detail: str = ""
+
+
+class Check(Protocol):
+    """Judges one translated text against its source."""
+
+    def __call__(self, source: str, translated: str, source_lang: str, target_lang: str) -> Verdict:
+        """Judge; the texts come without protected spans, which have their own check."""
