@@ -18,40 +18,41 @@ _RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Thaa", "Syrc", "Nkoo"})
 _WITHOUT_SPACES = frozenset({"Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"})
 
 _TABLE = """
-af Afrikaans Latn afr_Latn|sq Albanian Latn als_Latn|am Amharic Ethi amh_Ethi|ar Arabic Arab arb_Arab
-hy Armenian Armn hye_Armn|as Assamese Beng asm_Beng|ay Aymara Latn ayr_Latn|az Azerbaijani Latn azj_Latn
-bm Bambara Latn bam_Latn|eu Basque Latn eus_Latn|be Belarusian Cyrl bel_Cyrl|bn Bengali Beng ben_Beng
-bho Bhojpuri Deva bho_Deva|bs Bosnian Latn bos_Latn|bg Bulgarian Cyrl bul_Cyrl|my Burmese Mymr mya_Mymr
-ca Catalan Latn cat_Latn|ceb Cebuano Latn ceb_Latn|ny Chichewa Latn nya_Latn|zh-Hans Chinese_(Simplified) Hans zho_Hans
-zh-Hant Chinese_(Traditional) Hant zho_Hant|co Corsican Latn -|hr Croatian Latn hrv_Latn|cs Czech Latn ces_Latn
-da Danish Latn dan_Latn|dv Dhivehi Thaa -|doi Dogri Deva -|nl Dutch Latn nld_Latn|en English Latn eng_Latn
-eo Esperanto Latn epo_Latn|et Estonian Latn est_Latn|ee Ewe Latn ewe_Latn|fil Filipino Latn tgl_Latn
-fi Finnish Latn fin_Latn|fr French Latn fra_Latn|fy Frisian Latn -|gl Galician Latn glg_Latn
-ka Georgian Geor kat_Geor|de German Latn deu_Latn|el Greek Grek ell_Grek|gn Guarani Latn grn_Latn
-gu Gujarati Gujr guj_Gujr|ht Haitian_Creole Latn hat_Latn|ha Hausa Latn hau_Latn|haw Hawaiian Latn -
-he Hebrew Hebr heb_Hebr|hi Hindi Deva hin_Deva|hmn Hmong Latn -|hu Hungarian Latn hun_Latn
-is Icelandic Latn isl_Latn|ig Igbo Latn ibo_Latn|ilo Ilocano Latn ilo_Latn|id Indonesian Latn ind_Latn
-ga Irish Latn gle_Latn|it Italian Latn ita_Latn|ja Japanese Jpan jpn_Jpan|jv Javanese Latn jav_Latn
-kn Kannada Knda kan_Knda|kk Kazakh Cyrl kaz_Cyrl|km Khmer Khmr khm_Khmr|rw Kinyarwanda Latn kin_Latn
-gom Konkani Deva -|ko Korean Kore kor_Hang|kri Krio Latn -|ku Kurdish_(Kurmanji) Latn kmr_Latn
-ckb Kurdish_(Sorani) Arab ckb_Arab|ky Kyrgyz Cyrl kir_Cyrl|lo Lao Laoo lao_Laoo|la Latin Latn -
-lv Latvian Latn lvs_Latn|ln Lingala Latn lin_Latn|lt Lithuanian Latn lit_Latn|lg Luganda Latn lug_Latn
-lb Luxembourgish Latn ltz_Latn|mk Macedonian Cyrl mkd_Cyrl|mai Maithili Deva mai_Deva|mg Malagasy Latn plt_Latn
-ms Malay Latn zsm_Latn|ml Malayalam Mlym mal_Mlym|mt Maltese Latn mlt_Latn|mi Maori Latn mri_Latn
-mr Marathi Deva mar_Deva|mni-Mtei Meiteilon_(Manipuri) Mtei -|lus Mizo Latn lus_Latn|mn Mongolian Cyrl khk_Cyrl
-ne Nepali Deva npi_Deva|no Norwegian Latn nob_Latn|or Odia Orya ory_Orya|om Oromo Latn gaz_Latn
-ps Pashto Arab pbt_Arab|fa Persian Arab pes_Arab|pl Polish Latn pol_Latn|pt Portuguese Latn por_Latn
-pa Punjabi Guru pan_Guru|qu Quechua Latn quy_Latn|ro Romanian Latn ron_Latn|ru Russian Cyrl rus_Cyrl
-sm Samoan Latn smo_Latn|sa Sanskrit Deva san_Deva|gd Scottish_Gaelic Latn gla_Latn|nso Sepedi Latn nso_Latn
-sr Serbian Cyrl srp_Cyrl|st Sesotho Latn sot_Latn|sn Shona Latn sna_Latn|sd Sindhi Arab snd_Arab
-si Sinhala Sinh sin_Sinh|sk Slovak Latn slk_Latn|sl Slovenian Latn slv_Latn|so Somali Latn som_Latn
-es Spanish Latn spa_Latn|su Sundanese Latn sun_Latn|sw Swahili Latn swh_Latn|sv Swedish Latn swe_Latn
-tg Tajik Cyrl tgk_Cyrl|ta Tamil Taml tam_Taml|tt Tatar Cyrl tat_Cyrl|te Telugu Telu tel_Telu
-th Thai Thai tha_Thai|ti Tigrinya Ethi tir_Ethi|ts Tsonga Latn tso_Latn|tr Turkish Latn tur_Latn
-tk Turkmen Latn tuk_Latn|ak Twi Latn aka_Latn|uk Ukrainian Cyrl ukr_Cyrl|ur Urdu Arab urd_Arab
-ug Uyghur Arab uig_Arab|uz Uzbek Latn uzn_Latn|vi Vietnamese Latn vie_Latn|cy Welsh Latn cym_Latn
-xh Xhosa Latn xho_Latn|yi Yiddish Hebr ydd_Hebr|yo Yoruba Latn yor_Latn|zu Zulu Latn zul_Latn
-ast Asturian Latn ast_Latn|oc Occitan Latn oci_Latn
+af Afrikaans Latn afr_Latn|ak Twi Latn aka_Latn|am Amharic Ethi amh_Ethi|ar Arabic Arab arb_Arab
+as Assamese Beng asm_Beng|ast Asturian Latn ast_Latn|ay Aymara Latn ayr_Latn|az Azerbaijani Latn azj_Latn
+be Belarusian Cyrl bel_Cyrl|bg Bulgarian Cyrl bul_Cyrl|bho Bhojpuri Deva bho_Deva|bm Bambara Latn bam_Latn
+bn Bengali Beng ben_Beng|bs Bosnian Latn bos_Latn|ca Catalan Latn cat_Latn|ceb Cebuano Latn ceb_Latn
+ckb Kurdish_(Sorani) Arab ckb_Arab|co Corsican Latn -|cs Czech Latn ces_Latn|cy Welsh Latn cym_Latn
+da Danish Latn dan_Latn|de German Latn deu_Latn|doi Dogri Deva -|dv Dhivehi Thaa -|ee Ewe Latn ewe_Latn
+el Greek Grek ell_Grek|en English Latn eng_Latn|eo Esperanto Latn epo_Latn|es Spanish Latn spa_Latn
+et Estonian Latn est_Latn|eu Basque Latn eus_Latn|fa Persian Arab pes_Arab|fi Finnish Latn fin_Latn
+fil Filipino Latn tgl_Latn|fr French Latn fra_Latn|fy Frisian Latn -|ga Irish Latn gle_Latn
+gd Scottish_Gaelic Latn gla_Latn|gl Galician Latn glg_Latn|gn Guarani Latn grn_Latn|gom Konkani Deva -
+gu Gujarati Gujr guj_Gujr|ha Hausa Latn hau_Latn|haw Hawaiian Latn -|he Hebrew Hebr heb_Hebr
+hi Hindi Deva hin_Deva|hmn Hmong Latn -|hr Croatian Latn hrv_Latn|ht Haitian_Creole Latn hat_Latn
+hu Hungarian Latn hun_Latn|hy Armenian Armn hye_Armn|id Indonesian Latn ind_Latn|ig Igbo Latn ibo_Latn
+ilo Ilocano Latn ilo_Latn|is Icelandic Latn isl_Latn|it Italian Latn ita_Latn|ja Japanese Jpan jpn_Jpan
+jv Javanese Latn jav_Latn|ka Georgian Geor kat_Geor|kk Kazakh Cyrl kaz_Cyrl|km Khmer Khmr khm_Khmr
+kn Kannada Knda kan_Knda|ko Korean Kore kor_Hang|kri Krio Latn -|ku Kurdish_(Kurmanji) Latn kmr_Latn
+ky Kyrgyz Cyrl kir_Cyrl|la Latin Latn -|lb Luxembourgish Latn ltz_Latn|lg Luganda Latn lug_Latn
+ln Lingala Latn lin_Latn|lo Lao Laoo lao_Laoo|lt Lithuanian Latn lit_Latn|lus Mizo Latn lus_Latn
+lv Latvian Latn lvs_Latn|mai Maithili Deva mai_Deva|mg Malagasy Latn plt_Latn|mi Maori Latn mri_Latn
+mk Macedonian Cyrl mkd_Cyrl|ml Malayalam Mlym mal_Mlym|mn Mongolian Cyrl khk_Cyrl
+mni-Mtei Meiteilon_(Manipuri) Mtei -|mr Marathi Deva mar_Deva|ms Malay Latn zsm_Latn
+mt Maltese Latn mlt_Latn|my Burmese Mymr mya_Mymr|ne Nepali Deva npi_Deva|nl Dutch Latn nld_Latn
+no Norwegian Latn nob_Latn|nso Sepedi Latn nso_Latn|ny Chichewa Latn nya_Latn|oc Occitan Latn oci_Latn
+om Oromo Latn gaz_Latn|or Odia Orya ory_Orya|pa Punjabi Guru pan_Guru|pl Polish Latn pol_Latn
+ps Pashto Arab pbt_Arab|pt Portuguese Latn por_Latn|qu Quechua Latn quy_Latn|ro Romanian Latn ron_Latn
+ru Russian Cyrl rus_Cyrl|rw Kinyarwanda Latn kin_Latn|sa Sanskrit Deva san_Deva|sd Sindhi Arab snd_Arab
+si Sinhala Sinh sin_Sinh|sk Slovak Latn slk_Latn|sl Slovenian Latn slv_Latn|sm Samoan Latn smo_Latn
+sn Shona Latn sna_Latn|so Somali Latn som_Latn|sq Albanian Latn als_Latn|sr Serbian Cyrl srp_Cyrl
+st Sesotho Latn sot_Latn|su Sundanese Latn sun_Latn|sv Swedish Latn swe_Latn|sw Swahili Latn swh_Latn
+ta Tamil Taml tam_Taml|te Telugu Telu tel_Telu|tg Tajik Cyrl tgk_Cyrl|th Thai Thai tha_Thai
+ti Tigrinya Ethi tir_Ethi|tk Turkmen Latn tuk_Latn|tr Turkish Latn tur_Latn|ts Tsonga Latn tso_Latn
+tt Tatar Cyrl tat_Cyrl|ug Uyghur Arab uig_Arab|uk Ukrainian Cyrl ukr_Cyrl|ur Urdu Arab urd_Arab
+uz Uzbek Latn uzn_Latn|vi Vietnamese Latn vie_Latn|xh Xhosa Latn xho_Latn|yi Yiddish Hebr ydd_Hebr
+yo Yoruba Latn yor_Latn|zh-Hans Chinese_(Simplified) Hans zho_Hans
+zh-Hant Chinese_(Traditional) Hant zho_Hant|zu Zulu Latn zul_Latn
 """
 
 

@@ -22,7 +22,8 @@ _SWITCH_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 def load_recipe(path: Path) -> Recipe:
     """Read, resolve and validate a recipe file.
 
-    Relative ``uri`` values become absolute paths, seen from the recipe's own folder.
+    Relative ``uri`` values stay as written, so that a recipe has the same digest on every machine;
+    `located` makes them absolute where they are used.
 
     Raises:
         RecipeError: the file is missing, is not YAML, or does not validate; lists every problem.
@@ -31,10 +32,10 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(
             ["no such file"], where=str(path), fix="`tongues recipe ls` lists the shipped recipes"
         )
-    return parse_recipe(path.read_bytes(), where=str(path), folder=path.parent.resolve())
+    return parse_recipe(path.read_bytes(), where=str(path))
 
 
-def parse_recipe(content: bytes, *, where: str, folder: Path) -> Recipe:
+def parse_recipe(content: bytes, *, where: str) -> Recipe:
     """Validate a recipe's bytes; see `load_recipe`."""
     document = _read_yaml(content, where)
     version = document.get("schema_version", SCHEMA_VERSION)
@@ -45,10 +46,20 @@ def parse_recipe(content: bytes, *, where: str, folder: Path) -> Recipe:
             fix="upgrade tongues, or write the recipe for this version",
         )
     try:
-        return Recipe.model_validate(_resolve_uris(document, folder))
+        return Recipe.model_validate(document)
     except ValidationError as error:
-        problems = [_explain(item) for item in error.errors(include_url=False)]
+        problems = [_explain(item) for item in _worth_telling(error.errors(include_url=False))]
         raise RecipeError(problems, where=where) from None
+
+
+def located(recipe: Recipe, base: str) -> Recipe:
+    """The recipe with every relative URI made absolute.
+
+    Args:
+        recipe: as loaded.
+        base: folder or ``s3://`` prefix that the recipe file stands in.
+    """
+    return Recipe.model_validate(_locate(recipe.model_dump(mode="json"), base))
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -76,13 +87,26 @@ def _read_yaml(content: bytes, where: str) -> dict[str, Any]:
     return document
 
 
-def _resolve_uris(value: Any, folder: Path, key: str = "") -> Any:
+def _worth_telling(items: list[Any]) -> list[Any]:
+    """Leave out "too short" for a list whose own items are wrong: it only repeats them."""
+    paths = [item["loc"] for item in items]
+    return [
+        item
+        for item in items
+        if item["type"] != "too_short"
+        or not any(len(p) > len(item["loc"]) and p[: len(item["loc"])] == item["loc"] for p in paths)
+    ]
+
+
+def _locate(value: Any, base: str, key: str = "") -> Any:
     if isinstance(value, dict):
-        return {k: _resolve_uris(v, folder, str(k)) for k, v in value.items()}
+        return {k: _locate(v, base, str(k)) for k, v in value.items()}
     if isinstance(value, list):
-        return [_resolve_uris(v, folder, key) for v in value]
-    is_path = isinstance(value, str) and key.endswith("uri") and key != "tracking_uri" and "://" not in value
-    return str((folder / value).resolve()) if is_path else value
+        return [_locate(v, base, key) for v in value]
+    relative = isinstance(value, str) and key.endswith("uri") and key != "tracking_uri"
+    if not relative or "://" in value or value.startswith("/"):
+        return value
+    return f"{base.rstrip('/')}/{value}" if "://" in base else str((Path(base) / value).resolve())
 
 
 def _explain(item: Any) -> str:
@@ -96,7 +120,8 @@ def _explain(item: Any) -> str:
     if kind.startswith("bool") and str(value).lower() in _SWITCH_WORDS:
         return f"{path}: {value!r} is text in YAML 1.2; write {_SWITCH_WORDS[str(value).lower()]}"
     if kind == "union_tag_invalid":
-        return f"{path}.{context['discriminator'].strip(chr(39))}: {context['tag']!r} is not one of {context['expected_tags']}"
+        tag = context["discriminator"].strip("'")
+        return f"{path}.{tag}: {context['tag']!r} is not one of {context['expected_tags']}"
     if kind == "value_error":
         return f"{path}: {context['error']}"
     return f"{path}: {item['msg'][0].lower()}{item['msg'][1:]}, got {value!r}"

@@ -1,0 +1,154 @@
+"""Keep evaluation prompts out of the training data, in every language.
+
+A group is contaminated when the text of any of its languages shares a run of words with an
+evaluation prompt; then all its records go, translations included. In scripts without spaces
+letters take the place of words.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tongues.core.drops import Drop
+from tongues.core.errors import DataError
+from tongues.core.languages import languages
+from tongues.core.records import AlignedRow, Record
+
+RUN_WORDS = 8
+"""Words in a row that two texts do not share by accident."""
+RUN_LETTERS = 16
+"""The same for scripts without spaces."""
+_PROMPT_FIELDS = ("question", "text", "prompt")
+_WHOLE_ONLY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One evaluation item: where it stands, its language and its wording."""
+
+    where: str
+    lang: str
+    text: str
+
+
+def read_prompts(path: Path) -> list[Prompt]:
+    """Read the prompts of an evaluation file.
+
+    Args:
+        path: JSONL with "lang" and one of "question", "text", "prompt" in each row.
+
+    Raises:
+        DataError: the file cannot be read, or a row is not an evaluation item. Data that could
+            not be compared must never count as clean.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(str(path), str(error)) from error
+    prompts = [_prompt(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    if not prompts:
+        raise _unreadable(str(path), "it holds no prompt")
+    return prompts
+
+
+def contaminated_groups(rows: Iterable[AlignedRow], prompts: Sequence[Prompt]) -> dict[str, str]:
+    """Find the groups that overlap an evaluation prompt in any language.
+
+    Args:
+        rows: the aligned store's rows, all languages.
+        prompts: all prompts of the suite, all languages.
+
+    Returns:
+        Group to what was found, "LANG: shared words (file:line)"; clean groups are absent.
+    """
+    runs = _runs_by_size(prompts)
+    hits: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: (row.group, row.lang)):
+        if row.group not in hits and (hit := _overlap(row, runs)):
+            hits[row.group] = hit
+    return hits
+
+
+def drop_contaminated(records: Iterable[Record], groups: dict[str, str]) -> tuple[list[Record], list[Drop]]:
+    """Take out every record of a contaminated group; the drops' reason is "contaminated"."""
+    kept, drops = [], []
+    for record in records:
+        if found := groups.get(record.group):
+            drops.append(Drop(record.lang, "contaminated", found, record.group, record.answer.content))
+        else:
+            kept.append(record)
+    return kept, drops
+
+
+Runs = dict[tuple[bool, int], dict[tuple[str, ...], str]]
+"""(words apart?, run length) to run to the place of its prompt; length 0: a whole field."""
+
+
+def _runs_by_size(prompts: Sequence[Prompt]) -> Runs:
+    runs: Runs = {}
+    for prompt in prompts:
+        spaced, units = _units(prompt.text, prompt.lang)
+        size = _run_size(spaced, len(units))
+        wanted = runs.setdefault((spaced, size), {})
+        for run in _windows(units, size):
+            wanted.setdefault(run, prompt.where)
+    return runs
+
+
+def _run_size(spaced: bool, units: int) -> int:
+    """A prompt shorter than a run is a run itself; one of a few words counts as a whole field only."""
+    full = RUN_WORDS if spaced else RUN_LETTERS
+    return 0 if units < (_WHOLE_ONLY if spaced else 2 * _WHOLE_ONLY) else min(units, full)
+
+
+def _windows(units: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
+    if size == 0:
+        yield units
+        return
+    for start in range(len(units) - size + 1):
+        yield units[start : start + size]
+
+
+def _overlap(row: AlignedRow, runs: Runs) -> str | None:
+    for text in (row.instruction, row.input, row.output):
+        spaced, units = _units(text, row.lang)
+        for (kind, size), wanted in runs.items():
+            if kind != spaced or not units:
+                continue
+            if run := next((run for run in _windows(units, size) if run in wanted), None):
+                joined = (" " if spaced else "").join(run)
+                return f"{row.lang}: {joined!r} ({wanted[run]})"
+    return None
+
+
+def _units(text: str, lang: str) -> tuple[bool, tuple[str, ...]]:
+    """Words, kept whole across combining marks; or letters where words are not written apart."""
+    known = languages().get(lang)
+    spaced = known is None or known.has_spaces
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    marked = "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in plain)
+    return spaced, tuple(marked.split()) if spaced else tuple(re.sub(r"\s", "", marked))
+
+
+def _prompt(line: str, where: str) -> Prompt:
+    try:
+        row: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(where, f"not JSON: {error}") from None
+    fields = row if isinstance(row, dict) else {}
+    text = next((fields[name] for name in _PROMPT_FIELDS if isinstance(fields.get(name), str)), None)
+    if text is None or not isinstance(fields.get("lang"), str):
+        raise _unreadable(where, f'needs "lang" and one of {", ".join(_PROMPT_FIELDS)}')
+    return Prompt(where, fields["lang"], text)
+
+
+def _unreadable(where: str, why: str) -> DataError:
+    return DataError(
+        f"evaluation file cannot be compared with the training data: {why}",
+        where=where,
+        fix="check evaluation.suite in the recipe",
+    )
