@@ -1,0 +1,160 @@
+"""Pods keep the restricted profile, roles the least privilege, and the network what it must let through."""
+
+import copy
+from typing import Any
+
+import pytest
+from chart_objects import Objects, PodView, from_chart, from_value_set
+
+ALLOWED_VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+
+
+def restricted_problems(pod: PodView) -> list[str]:
+    """Where a pod breaks the restricted profile (Kubernetes Pod Security Standards)."""
+    whole = pod.spec.get("securityContext", {})
+    found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if pod.spec.get(key)]
+    for volume in pod.spec.get("volumes", []):
+        found += [f"volume {kind}" for kind in volume.keys() - {"name"} - ALLOWED_VOLUMES]
+    for box in pod.containers:
+        own = {**whole, **box.get("securityContext", {})}
+        wrong = {
+            "privileged": bool(own.get("privileged")),
+            "escalation": own.get("allowPrivilegeEscalation") is not False,
+            "capabilities": own.get("capabilities") != {"drop": ["ALL"]},
+            "root": own.get("runAsNonRoot") is not True or own.get("runAsUser") == 0,
+            "seccomp": own.get("seccompProfile", {}).get("type") not in ("RuntimeDefault", "Localhost"),
+            "host port": any("hostPort" in port for port in box.get("ports", [])),
+        }
+        found += [f"{box['name']}: {name}" for name, bad in wrong.items() if bad]
+    return found
+
+
+def test_pods_restricted_profile_kept(objects: Objects) -> None:
+    pods = list(objects.pods())
+    assert pods
+    assert {pod.owner: restricted_problems(pod) for pod in pods if restricted_problems(pod)} == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("allowPrivilegeEscalation", True),
+        ("capabilities", {"drop": ["ALL"], "add": ["SYS_ADMIN"]}),
+        ("runAsUser", 0),
+        ("privileged", True),
+        ("seccompProfile", {"type": "Unconfined"}),
+    ],
+)
+def test_restricted_check_breach_seen(key: str, value: Any) -> None:
+    pod = copy.deepcopy(next(iter(from_value_set("default").pods())))
+    pod.spec["containers"][0]["securityContext"][key] = value
+    assert restricted_problems(pod)
+
+
+def test_pods_root_file_system_read_only_with_scratch(objects: Objects) -> None:
+    for pod in objects.pods():
+        assert all(box["securityContext"]["readOnlyRootFilesystem"] for box in pod.containers), pod.owner
+
+
+def test_pods_resources_bounded(objects: Objects) -> None:
+    for pod in objects.pods():
+        for box in pod.containers:
+            for bound in ("requests", "limits"):
+                assert {"cpu", "memory"} <= box["resources"][bound].keys(), (pod.owner, box["name"])
+
+
+def test_pods_images_pinned(objects: Objects) -> None:
+    for pod in objects.pods():
+        for box in pod.containers:
+            assert "@sha256:" in box["image"] or not box["image"].endswith(":latest")
+            assert ":" in box["image"].rpartition("/")[2]
+
+
+def test_tokens_mounted_for_pipeline_runs_only(objects: Objects) -> None:
+    mounted = {
+        account["metadata"]["name"]
+        for account in objects.of("ServiceAccount")
+        if account["automountServiceAccountToken"]
+    }
+    assert mounted <= {"tongues-pipeline"}
+    for pod in objects.pods():
+        if not pod.owner.startswith("ServingRuntime/"):
+            assert pod.spec["automountServiceAccountToken"] is False
+
+
+def test_environment_secrets_by_reference_only(objects: Objects) -> None:
+    secret_words = ("PASSWORD", "SECRET", "TOKEN", "API_KEY", "ACCESS_KEY")
+    seen = 0
+    for pod in objects.pods():
+        for variable in (entry for box in pod.containers for entry in box.get("env", [])):
+            if any(word in variable["name"] for word in secret_words):
+                seen += 1
+                assert "value" not in variable, (pod.owner, variable)
+    assert seen
+
+
+RUN_RULES = {
+    ("argoproj.io", "workflowtaskresults", "", ("create", "patch")),
+    ("", "configmaps", "kfp-launcher", ("get",)),
+    ("", "secrets", "mlpipeline-minio-artifact", ("get",)),
+}
+SERVE_RULES = {("serving.kserve.io", "inferenceservices", "", ("create", "get", "patch"))}
+TRAIN_RULES = {
+    ("trainer.kubeflow.org", "trainjobs", "", ("create", "delete", "get")),
+    ("", "pods", "", ("get", "list")),
+    ("", "pods/log", "", ("get",)),
+}
+
+
+def rules(objects: Objects) -> set[tuple[str, str, str, tuple[str, ...]]]:
+    return {
+        (group, resource, ",".join(rule.get("resourceNames", [])), tuple(sorted(rule["verbs"])))
+        for role in objects.of("Role")
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "wanted"),
+    [
+        ({"serve": False}, RUN_RULES),
+        ({}, RUN_RULES | SERVE_RULES),
+        ({"train": True}, RUN_RULES | SERVE_RULES | TRAIN_RULES),
+        ({"rbac": {"create": False}}, set()),
+        ({"enabled": False}, set()),
+    ],
+)
+def test_pipeline_role_exactly_what_its_steps_need(pipeline: dict[str, Any], wanted: set[Any]) -> None:
+    assert rules(from_chart({"pipeline": pipeline})) == wanted
+
+
+def test_roles_no_wildcard_and_nothing_cluster_wide(objects: Objects) -> None:
+    assert not objects.of("ClusterRole") + objects.of("ClusterRoleBinding")
+    assert not any("*" in (*rule[:2], *rule[3]) for rule in rules(objects))
+    assert all(rule[2] for rule in rules(objects) if rule[1] in ("secrets", "configmaps"))
+
+
+def test_auth_off_only_when_asked() -> None:
+    def args(values: dict[str, Any]) -> list[str]:
+        template = from_chart(values).of("Deployment")[0]["spec"]["template"]
+        return list(template["spec"]["containers"][0]["args"])
+
+    assert "--app-name=basic-auth" in args({})
+    assert "--app-name=basic-auth" not in args({"mlflow": {"auth": {"enabled": False}}})
+
+
+def test_mlflow_dangerous_features_off(objects: Objects) -> None:
+    for deployment in objects.of("Deployment"):
+        box = deployment["spec"]["template"]["spec"]["containers"][0]
+        env = {entry["name"]: entry.get("value") for entry in box["env"]}
+        assert env["MLFLOW_ENABLE_AI_GATEWAY"] == "false"
+        assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+        assert env["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+        assert "*" not in env["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+
+
+def test_overlay_namespaces_enforce_the_restricted_profile(objects: Objects) -> None:
+    for namespace in objects.of("Namespace"):
+        assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
