@@ -1,0 +1,62 @@
+# Every command a contributor or a user types. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+# One machine may keep wheels in a folder; uv reads it from UV_FIND_LINKS, pip from PIP_FIND_LINKS.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export TONGUES_WORKSPACE ?= .tongues
+STAMP := .venv/.installed
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## create .venv with everything, and the translator's Debian packages
+	@command -v apertium >/dev/null || ./scripts/install-apertium
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v uv >/dev/null || python3 -m pip install --quiet uv
+	uv venv --quiet --allow-existing --python 3.11 .venv
+	uv pip install --quiet --python .venv $$(./scripts/torch-flags) --constraint constraints.txt \
+	  -e '.[all]' --group dev
+	@touch $@
+
+demo: setup ## the main job on this machine: translate, tune, evaluate, promote, serve, ask
+	$(BIN)/tongues run recipes/quickstart.yaml
+	$(BIN)/tongues serve quickstart@champion --beside-base --detach
+	$(BIN)/tongues chat --compare
+
+test: test-unit test-components test-integration ## all tests that this machine can run
+
+test-unit: setup ## fast and offline
+	$(BIN)/python -m pytest tests/unit
+
+test-components: setup ## pipelines, components, chart, manifests, docs
+	$(BIN)/python -m pytest tests/components tests/pipelines tests/deploy tests/docs
+
+test-integration: setup ## real MLflow, vLLM, S3 over HTTP, KFP local, Apertium
+	$(BIN)/python -m pytest tests/integration --timeout 900
+
+lint: setup ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## every benchmark, quick
+	set -e; for f in benchmarks/*.py; do $(BIN)/python $$f --quick --json; done
+
+pins: setup ## rewrite constraints.txt from what stands in .venv
+	(head -2 constraints.txt; uv pip freeze --python .venv | grep -vE '^-e|@ file' | sed 's/+cpu$$//' | sort -f) > .pins
+	mv .pins constraints.txt
+
+compile: setup ## compile the KFP pipelines into pipelines/compiled
+	$(BIN)/tongues compile
+
+manifests: setup ## render manifests/base and the chart's README
+	$(BIN)/python manifests/render.py
+	$(BIN)/python helm/readme.py
+
+docs: setup ## regenerate the reference pages
+	$(BIN)/python docs/generate.py
+
+.PHONY: help setup demo test test-unit test-components test-integration lint bench pins compile manifests docs

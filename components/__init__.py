@@ -1,0 +1,1 @@
+"""KFP components: thin wrappers, each one call into `tongues.stages.steps`."""

@@ -1,0 +1,35 @@
+"""Score the base model, the tuned one and the champion."""
+
+from kfp import dsl
+
+from components import images
+
+
+@dsl.component(base_image=images.CPU, install_kfp_package=False)
+def evaluate(
+    recipe: str,
+    workspace: str,
+    tuned: str,
+    base: str,
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+) -> str:
+    """Score the tuned model against the base model and the champion, per language.
+
+    Args:
+        recipe: recipe as a path, an s3:// URI, or the YAML itself.
+        workspace: folder or s3:// prefix for all outputs.
+        tuned: URI of the tuned model.
+        base: URI of the base model.
+        report: the comparison as a page.
+        metrics: task/language/metric of the tuned model.
+
+    Returns:
+        URI of the evaluation.
+    """
+    from tongues.stages import steps
+
+    uri, measured = steps.evaluate(recipe, workspace, tuned, base, report_path=report.path)
+    for name, value in measured.items():
+        metrics.log_metric(name, value)
+    return uri

@@ -1,0 +1,25 @@
+"""Fine-tune the base model."""
+
+from kfp import dsl
+
+from components import images
+
+
+@dsl.component(base_image=images.CUDA, install_kfp_package=False)
+def finetune(recipe: str, workspace: str, dataset: str, base: str, model: dsl.Output[dsl.Model]) -> str:
+    """Fine-tune the base model with LoRA; goes on from the last checkpoint if there is one.
+
+    Args:
+        recipe: recipe as a path, an s3:// URI, or the YAML itself.
+        workspace: folder or s3:// prefix for all outputs.
+        dataset: URI of the dataset.
+        base: URI of the base model.
+        model: reference to the tuned model; the weights stay in the workspace.
+
+    Returns:
+        URI of the tuned model.
+    """
+    from tongues.stages import steps
+
+    model.uri, model.metadata = steps.finetune(recipe, workspace, dataset, base)
+    return model.uri

@@ -1,0 +1,21 @@
+"""`tongues compile`: the KFP pipelines into YAML."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tongues.cli import terminal
+
+
+def compile(
+    out: Annotated[Path, typer.Option(help="Folder for the compiled pipelines.")] = Path(
+        "pipelines/compiled"
+    ),
+    as_json: Annotated[bool, terminal.Json] = False,
+) -> None:
+    """Compile the KFP pipelines of this checkout into YAML that any KFP 2.17 runs."""
+    from tongues.platform.pipelines import compile_pipelines
+
+    files = [str(path) for path in compile_pipelines(Path("pipelines"), out)]
+    terminal.show({"files": files}, as_json=as_json, human=lambda: typer.echo("\n".join(files)))

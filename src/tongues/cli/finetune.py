@@ -1,0 +1,37 @@
+"""`tongues finetune`: LoRA on the assembled data."""
+
+from typing import Annotated
+
+import typer
+
+from tongues.cli import terminal
+
+
+def finetune(
+    recipe: Annotated[str, terminal.Recipe],
+    check: Annotated[bool, typer.Option("--check", help="Show what would be trained on, and stop.")] = False,
+    workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
+    as_json: Annotated[bool, terminal.Json] = False,
+) -> None:
+    """Fine-tune the base model; goes on from the last checkpoint if there is one."""
+    from tongues.cli.opening import open_flow
+    from tongues.stages.finetune import check as check_only
+
+    flow = open_flow(recipe, workspace)
+    if check:
+        preview = check_only(flow.given, flow.dataset, flow.base)
+        terminal.show({"preview": preview}, as_json=as_json, human=lambda: typer.echo(preview))
+        return
+    manifest = flow.tuned.manifest
+    result = {
+        "uri": flow.tuned.uri,
+        "digest": manifest.digest(),
+        **manifest.facts,
+        "observed": manifest.observed,
+    }
+    rows = [
+        (name, value)
+        for name, value in (manifest.facts | manifest.observed).items()
+        if not isinstance(value, dict)
+    ]
+    terminal.show(result, as_json=as_json, human=lambda: terminal.table("Tuning", ("what", "value"), rows))

@@ -1,0 +1,80 @@
+"""The command `tongues`: collects the verbs and turns errors into one line and an exit code.
+
+Exit codes: 0 ok, 1 one of our errors, 2 wrong usage, 3 the promotion gate refused.
+This module and the verbs import nothing heavy at the top, so that `--help` is there at once.
+"""
+
+import sys
+
+import typer
+
+from tongues.cli import (
+    assemble,
+    chat,
+    compile,
+    doctor,
+    evaluate,
+    finetune,
+    lineage,
+    plan,
+    promote,
+    recipe,
+    register,
+    run,
+    serve,
+    translate,
+)  # fmt: skip
+
+app = typer.Typer(
+    name="tongues",
+    help="Teach a language model new languages, on your own Kubernetes.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog="Every verb takes --json; --debug shows the traceback of an error. Start with: tongues recipe ls",
+)
+
+for verb in (
+    run,
+    plan,
+    translate,
+    assemble,
+    finetune,
+    evaluate,
+    register,
+    promote,
+    serve,
+    chat,
+    compile,
+    doctor,
+):
+    app.command(name=verb.__name__.rsplit(".", 1)[-1])(getattr(verb, verb.__name__.rsplit(".", 1)[-1]))
+app.add_typer(recipe.app, name="recipe")
+app.add_typer(lineage.app, name="lineage")
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        from tongues import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; the entry point of the installed script."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; run the same command again to go on from here\n")
+        raise SystemExit(130) from None
+    except Exception as error:
+        from tongues.cli.terminal import report_error
+
+        if debug:
+            raise
+        raise SystemExit(report_error(error, as_json="--json" in sys.argv)) from None

@@ -1,0 +1,46 @@
+"""`tongues run`: the whole road, from the recipe to a promoted model."""
+
+from typing import Annotated
+
+import typer
+
+from tongues.cli import terminal
+
+
+def run(
+    recipe: Annotated[str, terminal.Recipe],
+    runner: Annotated[
+        str,
+        typer.Option(
+            help="kfp-local: the compiled KFP pipeline on this machine; direct: the stages without KFP."
+        ),
+    ] = "kfp-local",
+    workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
+    as_json: Annotated[bool, terminal.Json] = False,
+) -> None:
+    """Translate, assemble, fine-tune, evaluate, register, and promote if the gate agrees."""
+    if runner not in ("kfp-local", "direct"):
+        raise typer.BadParameter(f"{runner!r} is not one of kfp-local, direct")
+    from datetime import UTC, datetime
+
+    from tongues.cli.opening import open_flow
+    from tongues.stages.summary import summarise
+
+    started = datetime.now(UTC)
+    flow = open_flow(recipe, workspace)  # preflight first, whatever runs it
+    if runner == "kfp-local":
+        _through_kfp(flow.given.origin, recipe, workspace)
+        flow = flow.quiet()
+    summary = summarise(flow, started)
+    terminal.show(summary.as_dict(), as_json=as_json, human=summary.print)
+
+
+def _through_kfp(origin: str, recipe: str, workspace: str) -> None:
+    from tongues.cli.opening import open_workspace, shipped_folder
+    from tongues.core.progress import say_on_stderr
+    from tongues.platform.pipelines import run_local
+
+    place = open_workspace(workspace)
+    compiled = shipped_folder("compiled") / "multilingual_tuning.yaml"
+    arguments = {"recipe": recipe if origin == "inline" else origin, "workspace": place.uri}
+    run_local(compiled, arguments, place.local / "kfp", say_on_stderr)

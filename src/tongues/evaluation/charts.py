@@ -1,0 +1,231 @@
+"""Geometry of the report's plots, in SVG user units; the template draws what stands here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import floor, log10
+
+from tongues.core.languages import language
+from tongues.core.scores import TOGETHER, Measurement, Scores
+from tongues.evaluation.compare import Change, Measure
+from tongues.evaluation.metrics import chance
+
+WIDTH = 640.0
+_LEFT, _RIGHT, _ROW, _TOP = 128.0, 88.0, 28.0, 8.0
+Scale = Callable[[float], float]
+Point = Callable[[int, float], tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark on an axis: where, and what it says."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One value with its interval, along the x axis.
+
+    Args:
+        label: name of the row.
+        series: CSS class: a role or a verdict.
+        y: middle of the row.
+        x: the value.
+        low: lower end of the interval; equal to x where there is none.
+        high: upper end.
+        words: the value as shown beside the mark.
+        text: value and interval, for the tooltip and screen readers.
+    """
+
+    label: str
+    series: str
+    y: float
+    x: float
+    low: float
+    high: float
+    words: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A plot of rows: a bar or a dot with whiskers per mark.
+
+    Args:
+        title: what is shown.
+        height: in user units.
+        zero: x of the zero line, where bars begin.
+        ticks: along the bottom.
+        marks: top to bottom.
+        summary: the plot in one sentence, for those who cannot see it.
+    """
+
+    title: str
+    height: float
+    zero: float
+    ticks: tuple[Tick, ...]
+    marks: tuple[Mark, ...]
+    summary: str
+
+    @property
+    def axis(self) -> float:
+        """Y of the bottom axis."""
+        return self.height - 24
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One curve: its points, the outline of its interval band, and where its name goes."""
+
+    series: str
+    name: str
+    points: tuple[tuple[float, float], ...]
+    band: tuple[tuple[float, float], ...]
+    values: tuple[str, ...]
+    name_y: float = 0.0
+
+    @property
+    def path(self) -> str:
+        """Points as SVG's ``points`` attribute has them."""
+        return _path(self.points)
+
+    @property
+    def outline(self) -> str:
+        """The band as SVG's ``points`` attribute has it."""
+        return _path(self.band)
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """A plot of curves over whole numbers, with the chance level dashed."""
+
+    height: float
+    bottom: float
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def summary(self) -> str:
+        """The plot in one sentence, for those who cannot see it."""
+        return "; ".join(f"{line.name}: {', '.join(line.values)}" for line in self.lines)
+
+
+def change_bars(measure: Measure, changes: Sequence[Change]) -> Rows:
+    """Bars of one measure's change per language, on an axis that is symmetrical about zero.
+
+    Args:
+        measure: what is shown.
+        changes: of this measure, one per language, at least one.
+    """
+    ends = [abs(end or 0) for c in changes for end in (c.delta.value, c.delta.low, c.delta.high)]
+    reach = nice_ceiling(max(ends) * measure.factor)
+    x = _scale(-reach, reach, measure.factor)
+    marks = [
+        _mark(language(c.lang).name, c.verdict, row, c.delta, x, c.shown, c.shown_range)
+        for row, c in enumerate(changes)
+    ]
+    ticks = [Tick(x(part * reach / measure.factor), f"{part * reach:+g}") for part in (-1, -0.5, 0, 0.5, 1)]
+    return _rows(measure.label, marks, ticks, zero=x(0))
+
+
+def shares(measure: Measure, scores: Sequence[Scores], langs: Sequence[str]) -> Rows:
+    """Dots of a share per language and model, on an axis from 0 to 100 %.
+
+    Args:
+        measure: a share.
+        scores: the models, each its own row within a language.
+        langs: BCP-47 codes in row order.
+    """
+    x = _scale(0, 100, 100)
+    marks: list[Mark] = []
+    for lang in langs:
+        for one in scores:
+            found = one.get(measure.task, lang, measure.metric)
+            if found is not None:
+                name = language(lang).name
+                words, interval = measure.show(found), measure.show_range(found)
+                marks.append(_mark(name, one.role, len(marks), found, x, words, interval))
+    ticks = [Tick(x(percent / 100), f"{percent} %") for percent in (0, 25, 50, 75, 100)]
+    return _rows(measure.label, marks, ticks, zero=x(0))
+
+
+def consistency_curves(scores: Sequence[Scores], options: int) -> Curves | None:
+    """Consistency over the size of the language subset; None where it was not measured.
+
+    Args:
+        scores: the models.
+        options: choices per question, for the chance level.
+    """
+    sizes = range(2, len(scores[0].languages) + 2)
+    taken = [one for one in scores if one.get("choices", TOGETHER, "consistency_2")]
+    if not taken:
+        return None
+    left, right, bottom, top = 52.0, WIDTH - 150, 214.0, 14.0
+    step = (right - left) / max(len(sizes) - 1, 1)
+
+    def point(s: int, value: float) -> tuple[float, float]:
+        return round(left + (s - 2) * step, 1), round(bottom - value * (bottom - top), 1)
+
+    lines = [_curve(one, sizes, point) for one in taken]
+    guess = [(s, chance(options, s)[1]) for s in sizes]
+    lines.append(Line("chance", "chance", tuple(point(*g) for g in guess), (), _percentages(guess)))
+    return Curves(
+        height=256,
+        bottom=bottom,
+        x_ticks=tuple(Tick(point(s, 0)[0], str(s)) for s in sizes),
+        y_ticks=tuple(Tick(point(2, v / 100)[1], f"{v} %") for v in (0, 25, 50, 75, 100)),
+        lines=_without_overlap(lines),
+    )
+
+
+def _curve(scores: Scores, sizes: range, point: Point) -> Line:
+    found = [(s, scores.get("choices", TOGETHER, f"consistency_{s}")) for s in sizes]
+    taken = [(s, m) for s, m in found if m is not None]
+    upper = [point(s, m.value if m.high is None else m.high) for s, m in taken]
+    lower = [point(s, m.value if m.low is None else m.low) for s, m in taken]
+    values = [(s, m.value) for s, m in taken]
+    points = tuple(point(*value) for value in values)
+    return Line(scores.role, scores.role, points, (*upper, *reversed(lower)), _percentages(values))
+
+
+def _percentages(values: Sequence[tuple[int, float]]) -> tuple[str, ...]:
+    return tuple(f"{value:.1%}".replace("%", " %") for _, value in values)
+
+
+def _without_overlap(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Move the names at the right end apart so that none covers another."""
+    placed: list[Line] = []
+    for line in sorted(lines, key=lambda one: one.points[-1][1]):
+        lowest = placed[-1].name_y + 16 if placed else 0.0
+        placed.append(replace(line, name_y=max(line.points[-1][1] + 4, lowest)))
+    return tuple(placed)
+
+
+def _scale(start: float, end: float, factor: float) -> Scale:
+    per_unit = (WIDTH - _RIGHT - _LEFT) / (end - start)
+    return lambda value: round(_LEFT + (value * factor - start) * per_unit, 1)
+
+
+def _mark(label: str, series: str, row: int, found: Measurement, x: Scale, words: str, interval: str) -> Mark:
+    low, high = (found.value if end is None else end for end in (found.low, found.high))
+    text = f"{words} (95 % interval {interval})" if interval else words
+    return Mark(label, series, _TOP + (row + 0.5) * _ROW, x(found.value), x(low), x(high), words, text)
+
+
+def _rows(title: str, marks: Sequence[Mark], ticks: Sequence[Tick], *, zero: float) -> Rows:
+    summary = "; ".join(f"{mark.label}, {mark.series}: {mark.text}" for mark in marks)
+    return Rows(title, _TOP + len(marks) * _ROW + 26, zero, tuple(ticks), tuple(marks), summary)
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x},{y}" for x, y in points)
+
+
+def nice_ceiling(value: float) -> float:
+    """The next number of the form 1, 2 or 5 times a power of ten; 1 for zero."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** floor(log10(value))
+    return next(float(step * power) for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))

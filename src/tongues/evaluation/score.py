@@ -1,0 +1,159 @@
+"""Score one model on one suite: samples per task and language, then every figure over them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from tongues import __version__
+from tongues.core.digests import canonical_json, digest_value
+from tongues.core.manifest import write_atomically
+from tongues.core.ports import Identify
+from tongues.core.progress import Progress
+from tongues.core.recipe import EvaluationSection
+from tongues.core.scores import TOGETHER, Measurement, Scores
+from tongues.evaluation.metrics import FORMULAS, share, together
+from tongues.evaluation.model import LocalModel
+from tongues.evaluation.overlap import METRICS, Overlap
+from tongues.evaluation.samples import Sample, read_finished, write_samples
+from tongues.evaluation.suite import Suite
+from tongues.evaluation.tasks import PROMPT_FORMATS, Asking, ask_choices, ask_open, ask_translation
+
+SCORES_NAME = "scores.json"
+SAMPLES_FOLDER = "samples"
+
+Ask = Callable[[Asking, Sequence[str]], list[Sample]]
+Answers = Mapping[tuple[str, str], Sequence[Sample]]
+
+
+def score_model(
+    model_folder: Path,
+    *,
+    role: Literal["base", "candidate", "champion"],
+    name: str,
+    model_sha256: str,
+    suite: Suite,
+    section: EvaluationSection,
+    identify: Identify,
+    out: Path,
+    progress: Progress,
+) -> Scores:
+    """Ask a model everything in a suite and measure its answers.
+
+    Every task is written as soon as it is finished, so a run that was killed loses at most one;
+    when nothing is left to ask, the model is not even loaded. All languages of a task share
+    batches, since few long batches are much faster than many short ones.
+
+    Args:
+        model_folder: safetensors weights with tokenizer.
+        role: what the model stands for in the comparison.
+        name: for people.
+        model_sha256: content digest of the weights folder.
+        suite: the items, whose languages are the ones scored.
+        section: batch size and answer length.
+        identify: guesses the language of an answer.
+        out: receives ``samples/<task>/<lang>.parquet`` and, last, ``scores.json``.
+        progress: counts items, up to ``suite.work_items``.
+
+    Raises:
+        EvaluationError: the model cannot be loaded or asked.
+    """
+    suite_sha256 = digest_value([suite.sha256, settings(section)])
+    model = cache(lambda: LocalModel(model_folder, batch_rows=section.batch_rows))
+    asking = Asking(model, suite, identify, section.max_new_tokens, progress.advance)
+    answers = _ask_all(asking, out / SAMPLES_FOLDER, digest_value([model_sha256, suite_sha256, __version__]))
+    measurements, signatures = measure(answers)
+    scores = Scores(
+        role=role,
+        model=name,
+        model_sha256=model_sha256,
+        suite=suite.name,
+        suite_sha256=suite_sha256,
+        source_lang=suite.source_lang,
+        languages=suite.languages,
+        measurements=measurements,
+        signatures=signatures,
+    )
+    write_atomically(out / SCORES_NAME, canonical_json(scores.model_dump(mode="json")))
+    return scores
+
+
+def settings(section: EvaluationSection) -> dict[str, object]:
+    """What changes a score besides the model and the items; batch size must not."""
+    return {"max_new_tokens": section.max_new_tokens, "prompts": PROMPT_FORMATS, "decoding": "greedy"}
+
+
+def _ask_all(asking: Asking, folder: Path, key: str) -> Answers:
+    for leftover in folder.rglob(".*.parquet.*"):  # of a write that was killed half-way
+        leftover.unlink()
+    suite = asking.suite
+    translated = [lang for lang in suite.languages if suite.translation]
+    work: list[tuple[str, Ask, list[str]]] = [
+        ("choices", ask_choices, list(suite.choices)),
+        ("translation", ask_translation, translated),
+        ("open", ask_open, list(suite.open)),
+    ]
+    return {
+        (task, lang): samples
+        for task, ask, langs in work
+        for lang, samples in _ask_task(asking, ask, langs, folder / task, key).items()
+    }
+
+
+def _ask_task(asking: Asking, ask: Ask, langs: list[str], folder: Path, key: str) -> dict[str, list[Sample]]:
+    """Ask what is not finished yet, and write it per language."""
+    found = {lang: read_finished(folder / f"{lang}.parquet", key=key) for lang in langs}
+    finished = {lang: samples for lang, samples in found.items() if samples is not None}
+    asking.done(sum(map(len, finished.values())))
+    missing = [lang for lang in langs if lang not in finished]
+    asked = ask(asking, missing) if missing else []
+    for lang in missing:
+        finished[lang] = [sample for sample in asked if sample.lang == lang]
+        write_samples(folder / f"{lang}.parquet", finished[lang], key=key)
+    return {lang: finished[lang] for lang in langs}
+
+
+def measure(answers: Answers) -> tuple[dict[str, Measurement], dict[str, str]]:
+    """Take every figure that the samples allow.
+
+    Args:
+        answers: (task, language) to samples, aligned by item within a task.
+
+    Returns:
+        "task/language/metric" to measurement, and metric to signature or formula.
+    """
+    measurements: dict[str, Measurement] = {}
+    signatures = dict(FORMULAS)
+    for (task, lang), samples in answers.items():
+        if task == "choices":
+            measurements |= _choices(lang, samples)
+            continue
+        in_language = [sample.in_asked_language for sample in samples]
+        measurements[f"{task}/{lang}/target_language_rate"] = share(in_language)
+        if task == "translation":
+            overlaps = {metric: overlap(metric, samples) for metric in METRICS}
+            measurements |= {f"{task}/{lang}/{m}": o.measure() for m, o in overlaps.items()}
+            signatures |= {f"{task}/{lang}/{m}": o.signature for m, o in overlaps.items()}
+    return measurements | _all_choices(answers), signatures
+
+
+def overlap(metric: str, samples: Sequence[Sample]) -> Overlap:
+    """chrF++ or BLEU of translation samples of one language; line breaks count as spaces."""
+    hypotheses = [" ".join(sample.got.split()) for sample in samples]
+    return Overlap.of(metric, samples[0].lang, hypotheses, [sample.expected for sample in samples])
+
+
+def _choices(lang: str, samples: Sequence[Sample]) -> dict[str, Measurement]:
+    return {
+        f"choices/{lang}/accuracy": share([bool(sample.correct) for sample in samples]),
+        f"choices/{lang}/accuracy_norm": share([bool(sample.correct_norm) for sample in samples]),
+    }
+
+
+def _all_choices(answers: Answers) -> dict[str, Measurement]:
+    by_lang = {lang: samples for (task, lang), samples in answers.items() if task == "choices"}
+    if not by_lang:
+        return {}
+    gold = [sample.expected for sample in next(iter(by_lang.values()))]
+    figures = together({lang: [s.got for s in samples] for lang, samples in by_lang.items()}, gold)
+    return {f"choices/{TOGETHER}/{metric}": figure for metric, figure in figures.items()}

@@ -1,0 +1,134 @@
+"""KFP: compile this checkout's pipelines, and run a compiled one on this machine.
+
+The local run executes the very YAML that a cluster runs, through kfp.local's SubprocessRunner, in a
+child process: KFP's local state is global to a process, and its own chatter goes to a log file while
+the lines of the stages reach the user.
+"""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tongues.core.errors import PreflightError, TonguesError
+from tongues.core.progress import Say
+
+MARK = "tongues| "
+"""What a stage's line begins with when it runs inside a pipeline step."""
+
+FAILURE_ENV = "TONGUES_FAILURE_FILE"
+"""Names the file that a failing step writes its error to, for whoever started the run."""
+
+
+class StepFailedError(TonguesError):
+    """A pipeline step failed; carries the step's own error and exit code."""
+
+    def __init__(self, failure: dict[str, Any], log: Path) -> None:
+        super().__init__(
+            failure["what"], where=failure["where"], fix=failure["fix"] or f"the full log is {log}"
+        )
+        self.exit_code = int(failure["exit_code"])
+
+
+def compile_pipelines(sources: Path, out: Path) -> list[Path]:
+    """Compile every pipeline of a folder; one YAML file per module, named after it.
+
+    Args:
+        sources: folder with one module per pipeline; the pipeline has the module's name.
+        out: folder for the YAML files.
+
+    Raises:
+        PreflightError: the folder is not there.
+    """
+    from kfp.compiler import Compiler
+
+    if not (sources / "__init__.py").is_file():
+        raise PreflightError(
+            [f"no pipelines in {sources.resolve()}"], fix="run this at the root of a checkout"
+        )
+    sys.path.insert(0, str(sources.resolve().parent))
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for module in sorted(p for p in sources.glob("*.py") if p.stem != "__init__"):
+        pipeline = getattr(importlib.import_module(f"{sources.name}.{module.stem}"), module.stem)
+        written.append(out / f"{module.stem}.yaml")
+        Compiler().compile(pipeline, str(written[-1]))
+    return written
+
+
+def run_local(compiled: Path, arguments: dict[str, Any], root: Path, say: Say) -> Any:
+    """Run a compiled pipeline on this machine.
+
+    Args:
+        compiled: the YAML file.
+        arguments: the pipeline's parameters.
+        root: folder for KFP's own files and the log of the run.
+        say: takes the stages' lines as they come.
+
+    Returns:
+        The pipeline's output.
+
+    Raises:
+        StepFailedError: a step failed; with the step's error and exit code.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    log, failure, result = root / "run.log", root / "failure.json", root / "result.json"
+    for stale in (failure, result):
+        stale.unlink(missing_ok=True)
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        __name__,
+        str(compiled),
+        json.dumps(arguments),
+        str(root),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment(failure)
+    ) as child:
+        for line in _logged(child, log):
+            say(line)
+    if child.returncode or not result.exists():
+        raise StepFailedError(_read_failure(failure, log), log)
+    return json.loads(result.read_text())
+
+
+def _environment(failure: Path) -> dict[str, str]:
+    """Steps run `python3` from the PATH: make it this interpreter, with the settings of this process."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", FAILURE_ENV: str(failure)}
+
+
+def _logged(child: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
+    """Keep everything in the log; pass on what the stages said."""
+    with log.open("w", encoding="utf-8") as stream:
+        for line in child.stdout or []:
+            stream.write(line)
+            if MARK in line:
+                yield line.split(MARK, 1)[1].rstrip()
+
+
+def _read_failure(failure: Path, log: Path) -> dict[str, Any]:
+    if failure.exists():
+        return dict(json.loads(failure.read_text()))
+    tail = " | ".join(log.read_text(encoding="utf-8").strip().splitlines()[-3:])
+    return {"what": f"the run ended without a result: {tail}", "where": str(log), "fix": "", "exit_code": 1}
+
+
+def _run_here(compiled: str, arguments: str, root: str) -> None:
+    from kfp import components, local
+
+    runner = local.SubprocessRunner(use_venv=False)
+    local.init(runner=runner, pipeline_root=str(Path(root) / "steps"), raise_on_error=True)
+    task = components.load_component_from_file(compiled)(**json.loads(arguments))
+    (Path(root) / "result.json").write_text(json.dumps(task.output))
+
+
+if __name__ == "__main__":
+    _run_here(*sys.argv[1:])

@@ -1,0 +1,251 @@
+"""Lineage: from a finished folder back to the source rows, each link by digest.
+
+A manifest names its inputs by the digest of their manifests, or of a file that came from
+outside. The chain is found by reading every manifest of a workspace once and following those
+digests; `verify` hashes all files of the chain again.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from tongues.core.digests import canonical_json, digest_file, digest_value
+from tongues.core.errors import DataError
+from tongues.core.manifest import MANIFEST_NAME, Manifest, parse_manifest, verify_files
+
+_SHORT = 12
+
+
+class Reader(Protocol):
+    """How lineage reaches a workspace; local folders here, object stores through `platform`."""
+
+    def locations(self) -> Iterable[str]:
+        """All folders of the workspace that hold a manifest."""
+
+    def manifest_bytes(self, location: str) -> bytes:
+        """The manifest file of one folder."""
+
+    def faults(self, location: str, manifest: Manifest) -> list[str]:
+        """One line per file of the folder that is not as its manifest says."""
+
+
+class LocalReader:
+    """A workspace on this machine: ``<root>/<stage>/<key>/manifest.json``.
+
+    Args:
+        root: the workspace folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def locations(self) -> Iterable[str]:
+        """All folders below the root that hold a manifest, in path order."""
+        return (str(path.parent) for path in sorted(self.root.rglob(MANIFEST_NAME)))
+
+    def manifest_bytes(self, location: str) -> bytes:
+        """The manifest file of one folder."""
+        return (Path(location) / MANIFEST_NAME).read_bytes()
+
+    def faults(self, location: str, manifest: Manifest) -> list[str]:
+        """Re-hash the folder."""
+        return verify_files(Path(location), manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One thing in the chain.
+
+    Args:
+        name: what the reader of it called it, such as "dataset".
+        digest: of its manifest, or of the file.
+        location: folder, or file; empty where the workspace does not hold it.
+        manifest: what the folder says of itself; None for a file and for what is missing.
+        inputs: what it was made from.
+    """
+
+    name: str
+    digest: str
+    location: str
+    manifest: Manifest | None
+    inputs: tuple["Link", ...] = ()
+
+    def walk(self) -> Iterator["Link"]:
+        """This link and all behind it, each digest once."""
+        seen: set[str] = set()
+        waiting = [self]
+        while waiting:
+            link = waiting.pop(0)
+            if link.digest not in seen:
+                seen.add(link.digest)
+                yield link
+                waiting.extend(link.inputs)
+
+
+@dataclass
+class Index:
+    """All manifests of a workspace, by digest.
+
+    Args:
+        by_digest: digest to where it stands and what it says.
+        broken: one line per manifest file that cannot be read.
+    """
+
+    by_digest: dict[str, tuple[str, Manifest]] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+
+    def content(self, digest: str) -> str:
+        """Content digest of what has that digest; a file's is the digest itself."""
+        return self.by_digest[digest][1].content_sha256 if digest in self.by_digest else digest
+
+    def orphans(self, chained: set[str]) -> list[str]:
+        """One line per manifest outside the chain that none other reads: an altered one is there."""
+        read = {digest for _, manifest in self.by_digest.values() for digest in manifest.inputs.values()}
+        loose = (location for digest, (location, _) in self.by_digest.items() if digest not in read)
+        loose = (location for location in loose if location not in chained)
+        return [f"{location}/{MANIFEST_NAME}: perhaps changed (none reads it as it is)" for location in loose]
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Index":
+        """Read every manifest once."""
+        index = cls()
+        for location in reader.locations():
+            try:
+                content = reader.manifest_bytes(location)
+                manifest = parse_manifest(content, where=f"{location}/{MANIFEST_NAME}")
+            except DataError as error:
+                index.broken.append(f"{location}/{MANIFEST_NAME}: changed ({error.what})")
+                continue
+            index.by_digest[manifest.digest()] = (location, manifest)
+            if content != canonical_json(manifest.model_dump(mode="json")):
+                index.broken.append(f"{location}/{MANIFEST_NAME}: changed (not as it was written)")
+        return index
+
+
+def chain(start: Path, reader: Reader, *, sources: Mapping[str, Path] | None = None) -> Link:
+    """Follow a finished folder back to where it came from.
+
+    Args:
+        start: the folder, such as the tuned model's.
+        reader: the workspace that holds what it was made from.
+        sources: files from outside by the name they have as inputs, such as
+            {"source": Path("instructions.jsonl")}; where given, `verify` hashes them too.
+
+    Returns:
+        The last link; the others hang on its `inputs`.
+
+    Raises:
+        DataError: the folder has no readable manifest.
+    """
+    path = start / MANIFEST_NAME
+    if not path.is_file():
+        raise DataError(
+            "no manifest here, so nothing is known of it", where=str(path), fix="run its stage again"
+        )
+    manifest = parse_manifest(path.read_bytes(), where=str(path))
+    index = Index.read(reader)
+    index.by_digest[manifest.digest()] = (str(start), manifest)
+    return _link(manifest.stage, manifest.digest(), index, sources or {})
+
+
+def _link(name: str, digest: str, index: Index, sources: Mapping[str, Path]) -> Link:
+    """A digest cannot contain itself, so this ends."""
+    if digest not in index.by_digest:
+        source = sources.get(name)
+        return Link(name, digest, str(source) if source else "", None)
+    location, manifest = index.by_digest[digest]
+    inputs = tuple(_link(n, d, index, sources) for n, d in sorted(manifest.inputs.items()))
+    return Link(name, digest, location, manifest, inputs)
+
+
+def verify(last: Link, reader: Reader, *, expected: str = "") -> list[str]:
+    """Hash everything in a chain again.
+
+    Args:
+        last: the chain, as `chain` returned it.
+        reader: the same workspace.
+        expected: digest the last manifest must have, as the model registry remembers it; nothing
+            else vouches for the end of a chain.
+
+    Returns:
+        One line per fault, naming the file; empty if all is as it was written. Times and rates
+        in a manifest are not part of its digest, so a change to them alone is not seen.
+    """
+    index = Index.read(reader)
+    links = list(last.walk())
+    chained = {link.location for link in links}
+    faults: list[str] = []
+    if expected and last.digest != expected:
+        faults.append(f"{last.location}/{MANIFEST_NAME}: changed (not the one that was registered)")
+    for link in links:
+        if link.manifest is not None:
+            faults += reader.faults(link.location, link.manifest)
+            faults += _lost_inputs(link, link.manifest, index, chained)
+            faults += [line for line in index.broken if line.startswith(f"{link.location}/{MANIFEST_NAME}:")]
+        elif link.location:
+            faults += _changed_source(link)
+    return list(dict.fromkeys(faults))
+
+
+def _changed_source(link: Link) -> list[str]:
+    path = Path(link.location)
+    if not path.is_file():
+        return [f"{path}: missing"]
+    actual = digest_file(path)
+    if actual == link.digest:
+        return []
+    return [f"{path}: changed (sha256 {actual[:_SHORT]}, expected {link.digest[:_SHORT]})"]
+
+
+def _lost_inputs(link: Link, manifest: Manifest, index: Index, chained: set[str]) -> list[str]:
+    """Inputs whose manifest was altered or is gone.
+
+    Nobody answers to their digest any more, but neither does anybody to that of a file from
+    outside. The key tells them apart: it is made of the inputs' contents, and the content of a
+    file is its digest.
+    """
+    lost = [name for name, digest in manifest.inputs.items() if digest not in index.by_digest]
+    contents = {n: index.content(d) for n, d in manifest.inputs.items()}
+    if _key(manifest, contents) == manifest.key:
+        return []
+    if not lost:
+        return [f"{link.location}/{MANIFEST_NAME}: changed (its key does not follow from its inputs)"]
+    for name in lost:
+        for location, other in index.by_digest.values():
+            if _key(manifest, contents | {name: other.content_sha256}) == manifest.key:
+                return [f"{location}/{MANIFEST_NAME}: changed (another digest than {link.location} read)"]
+    where = f"input {' or '.join(map(repr, lost))} of {link.location}"
+    if suspects := index.broken or index.orphans(chained):
+        return [f"{line}; it may be {where}" for line in suspects]
+    return [f"{where}: missing (no manifest of the workspace has its digest)"]
+
+
+def _key(manifest: Manifest, contents: Mapping[str, str]) -> str:
+    """`tongues.core.manifest.work_key` as the version that wrote the manifest computed it."""
+    return digest_value([manifest.stage, contents, manifest.params_sha256, manifest.code_version])[:20]
+
+
+def render(last: Link) -> str:
+    """The chain as a tree for a terminal; what stands in it twice is shown once."""
+    shown: set[str] = set()
+    return "\n".join(_lines(last, "", "", shown)) + "\n"
+
+
+def _lines(link: Link, lead: str, below: str, shown: set[str]) -> Iterator[str]:
+    yield f"{lead}{_label(link)}" + (" (shown above)" if link.digest in shown and link.inputs else "")
+    if link.digest in shown:
+        return
+    shown.add(link.digest)
+    for i, child in enumerate(link.inputs):
+        last = i == len(link.inputs) - 1
+        branch, rest = ("└── ", "    ") if last else ("├── ", "│   ")
+        yield from _lines(child, f"{below}{branch}", f"{below}{rest}", shown)
+
+
+def _label(link: Link) -> str:
+    if link.manifest is None:
+        place = link.location or "a file from outside, or missing here"
+        return f"{link.name}  {link.digest[:_SHORT]}  {place}"
+    rows = f"  {link.manifest.rows_out} rows" if link.manifest.tallies else ""
+    return f"{link.name}  {link.digest[:_SHORT]}{rows}  {link.location}"

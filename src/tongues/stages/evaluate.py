@@ -1,0 +1,160 @@
+"""Evaluate: the base model, the tuned one and the champion on one suite, and the report."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tongues.core.digests import canonical_json
+from tongues.core.errors import EvaluationError
+from tongues.core.manifest import write_atomically
+from tongues.core.progress import LineProgress
+from tongues.core.scores import Scores
+from tongues.data.language_id import RestrictedIdentifier
+from tongues.evaluation.report import write_report
+from tongues.evaluation.score import SAMPLES_FOLDER, SCORES_NAME, score_model, settings
+from tongues.evaluation.suite import Suite
+from tongues.evaluation.summary import markdown_summary
+from tongues.platform.tracking import Tracking
+from tongues.promotion import registry
+from tongues.stages.given import Given
+from tongues.stages.suite_files import open_suite
+from tongues.stages.weights import model_of_weights, weights_folder, weights_sha256
+from tongues.stages.workspace import Output, Report, Workspace, fresh
+
+Role = Literal["base", "candidate", "champion"]
+ROLES: tuple[Role, ...] = ("base", "candidate", "champion")
+REPORT_NAME, SUMMARY_NAME, QUESTIONS_NAME = "report.html", "summary.md", "questions.json"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The finished comparison.
+
+    Args:
+        output: folder with the report, the summary and the scores by role.
+        scores: base, candidate and, if there is another one, champion.
+    """
+
+    output: Output
+    scores: tuple[Scores, ...]
+
+    @classmethod
+    def of(cls, output: Output) -> "Evaluation":
+        """Read a finished comparison."""
+        files = [output.folder / f"{role}.json" for role in ROLES]
+        scores = tuple(Scores.model_validate_json(f.read_bytes()) for f in files if f.exists())
+        return cls(output, scores)
+
+    @property
+    def report(self) -> Path:
+        """The HTML page."""
+        return self.output.folder / REPORT_NAME
+
+    @property
+    def candidate(self) -> Scores:
+        """Scores of the tuned model."""
+        return next(s for s in self.scores if s.role == "candidate")
+
+    def role(self, role: Role) -> Scores | None:
+        """Scores of one role, or None where it was not part of the comparison."""
+        return next((s for s in self.scores if s.role == role), None)
+
+
+def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) -> Evaluation:
+    """Score every model of the comparison, each once and for all, and write the report.
+
+    Returns:
+        The comparison; its folder holds ``report.html``, ``summary.md`` and ``ROLE.json``.
+    """
+    suite = open_suite(given, workspace)
+    models: dict[Role, Output] = {"base": base, "candidate": tuned}
+    if (champion := _champion(given, workspace, tuned)) is not None:
+        models["champion"] = champion
+    scored = {role: score(given, workspace, model, suite, role) for role, model in models.items()}
+
+    def work(folder: Path) -> Report:
+        fresh(folder)
+        scores = [_read(output).as_role(role) for role, output in scored.items()]
+        for one in scores:
+            write_atomically(folder / f"{one.role}.json", canonical_json(one.model_dump(mode="json")))
+        _write_pages(folder, given, scores, scored)
+        questions = {lang: items[0].prompt for lang, items in suite.open.items()}
+        (folder / QUESTIONS_NAME).write_text(json.dumps(questions, ensure_ascii=False), encoding="utf-8")
+        return Report(
+            facts={"measurements": len(scores[0].measurements), "suite_sha256": scores[0].suite_sha256}
+        )
+
+    params = {"name": given.recipe.name, "models": {role: _name(given, role) for role in models}}
+    inputs: dict[str, Output | str] = {role: output for role, output in scored.items()}  # noqa: C416
+    output = workspace.finish("evaluate", recipe=given.recipe, inputs=inputs, params=params, work=work)
+    return Evaluation.of(output)
+
+
+def score(given: Given, workspace: Workspace, model: Output, suite: Suite, role: Role) -> Output:
+    """Score one model; the same weights on the same suite are scored once, whatever their role.
+
+    Returns:
+        A folder with ``scores.json`` and ``samples/``.
+    """
+    section = given.recipe.evaluation
+
+    def work(folder: Path) -> Report:
+        progress = LineProgress(f"evaluate {role}", suite.work_items, "items", say=workspace.say)
+        scores = score_model(
+            weights_folder(model),
+            role=role,
+            name=_name(given, role),
+            model_sha256=weights_sha256(model),
+            suite=suite,
+            section=section,
+            identify=RestrictedIdentifier(),
+            out=folder,
+            progress=progress,
+        )
+        return Report(facts={"measurements": len(scores.measurements)})
+
+    params = {"settings": settings(section), "suite_sha256": suite.sha256, "suite": suite.name}
+    return workspace.finish("score", recipe=given.recipe, inputs={"model": model}, params=params, work=work)
+
+
+def _champion(given: Given, workspace: Workspace, tuned: Output) -> Output | None:
+    """The champion's folder; None where there is none, or where it is the candidate itself."""
+    if given.recipe.gate.compare_to == "base":
+        return None
+    tracking = Tracking(given.recipe.registry, workspace.local)
+    version = registry.champion(tracking, given.recipe.registry.model)
+    if version is None or version.sha256 == weights_sha256(tuned):
+        return None
+    champion = workspace.open(model_of_weights(version.uri))
+    if weights_sha256(champion) != version.sha256:
+        raise EvaluationError(
+            f"the champion's weights are not those registered as version {version.version}",
+            where=version.uri,
+            fix="roll back to a version whose weights are whole, or set gate.compare_to to base",
+        )
+    return champion
+
+
+def _name(given: Given, role: Role) -> str:
+    base = given.recipe.base_model.name
+    return {"base": base, "candidate": f"{base} + {given.recipe.name}", "champion": "champion"}[role]
+
+
+def _read(output: Output) -> Scores:
+    return Scores.model_validate_json((output.folder / SCORES_NAME).read_bytes())
+
+
+def _write_pages(folder: Path, given: Given, scores: Sequence[Scores], scored: dict[Role, Output]) -> None:
+    (folder / SUMMARY_NAME).write_text(markdown_summary(scores), encoding="utf-8")
+    samples: dict[str, Path] = {role: output.folder / SAMPLES_FOLDER for role, output in scored.items()}
+    write_report(
+        scores, samples, recipe_name=given.recipe.name, facts=_facts(given), out=folder / REPORT_NAME
+    )
+
+
+def _facts(given: Given) -> dict[str, str]:
+    recipe = given.recipe
+    methods = ", ".join(section.method for section in recipe.dataset.methods)
+    return {"recipe": recipe.digest(), "methods": methods, "engine": recipe.translation.engine.kind}

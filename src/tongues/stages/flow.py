@@ -1,0 +1,89 @@
+"""The flow of a recipe on one machine: each stage's output, made when it is first asked for.
+
+Asking for a late output runs all that it needs; whatever is finished already is found by digest.
+The KFP pipeline calls the same stages, one pod each, and finds the same digests.
+"""
+
+import copy
+import dataclasses
+from functools import cached_property
+
+from tongues.promotion.registry import Promotion
+from tongues.stages.assemble import assemble
+from tongues.stages.evaluate import Evaluation, evaluate
+from tongues.stages.finetune import finetune
+from tongues.stages.gather import gather
+from tongues.stages.given import Given
+from tongues.stages.preflight import preflight
+from tongues.stages.prepare import fetch_base_model, prepare
+from tongues.stages.register import Registered, promote, register
+from tongues.stages.translate import translate
+from tongues.stages.workspace import Output, Workspace
+
+
+class Flow:
+    """All outputs of one recipe in one workspace.
+
+    Args:
+        given: the recipe.
+        workspace: where outputs are kept.
+
+    Raises:
+        PreflightError: the machine or the inputs are not ready; everything that is wrong, at once.
+    """
+
+    def __init__(self, given: Given, workspace: Workspace) -> None:
+        preflight(given)
+        self.given, self.workspace = given, workspace
+
+    def quiet(self) -> "Flow":
+        """The same flow without a word, to read what another process has just finished."""
+        silent = copy.copy(self)
+        silent.workspace = dataclasses.replace(self.workspace, say=lambda _: None)
+        return silent
+
+    @cached_property
+    def source(self) -> Output:
+        """Source rows."""
+        return prepare(self.given, self.workspace)
+
+    @cached_property
+    def base(self) -> Output:
+        """Base model."""
+        return fetch_base_model(self.given, self.workspace)
+
+    @cached_property
+    def translations(self) -> dict[str, Output]:
+        """Translated rows per language."""
+        languages = self.given.recipe.languages
+        return {lang: translate(self.given, self.workspace, self.source, lang) for lang in languages}
+
+    @cached_property
+    def store(self) -> Output:
+        """Aligned store."""
+        return gather(self.given, self.workspace, self.source, list(self.translations.values()))
+
+    @cached_property
+    def dataset(self) -> Output:
+        """Training data."""
+        return assemble(self.given, self.workspace, self.store)
+
+    @cached_property
+    def tuned(self) -> Output:
+        """Adapter and merged weights."""
+        return finetune(self.given, self.workspace, self.dataset, self.base)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """Scores and report."""
+        return evaluate(self.given, self.workspace, self.tuned, self.base)
+
+    @cached_property
+    def registered(self) -> Registered:
+        """Model version in MLflow."""
+        return register(self.given, self.workspace, self.tuned, self.evaluation.output)
+
+    @cached_property
+    def promoted(self) -> Promotion:
+        """The champion, after the gate has passed."""
+        return promote(self.given, self.workspace, self.registered.version, self.evaluation.output)

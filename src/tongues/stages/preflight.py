@@ -1,0 +1,78 @@
+"""Everything that can be checked before anything is spent, all problems at once."""
+
+from collections.abc import Callable, Iterator
+
+from tongues.core.errors import PreflightError, ProblemsError, TonguesError
+from tongues.evaluation.suite import load_suite
+from tongues.platform import storage
+from tongues.stages.given import Given
+from tongues.translation.engines import check_engine
+from tongues.tuning.base_model import check_base
+
+
+def preflight(given: Given) -> None:
+    """Check inputs, engine and base model of a recipe.
+
+    Raises:
+        PreflightError: lists everything that is wrong, each with what to do.
+    """
+    checks: list[Callable[[Given], None]] = [_source, _engine, _base_model, _suite_files, _suite]
+    problems = [line for check in checks for line in _problems(check, given)]
+    if problems:
+        raise PreflightError(problems, where=given.origin)
+
+
+def _problems(check: Callable[[Given], None], given: Given) -> Iterator[str]:
+    try:
+        check(given)
+    except ProblemsError as error:
+        yield from error.problems
+    except TonguesError as error:
+        yield error.line()
+
+
+def _source(given: Given) -> None:
+    if not storage.exists(given.located.source.uri):
+        raise PreflightError([f"source.uri: no such file: {given.located.source.uri}"])
+
+
+def _suite_files(given: Given) -> None:
+    suite = given.located.evaluation.suite
+    named = {
+        "choices_uri": suite.choices_uri,
+        "translation_uri": suite.translation_uri,
+        "open_uri": suite.open_uri,
+    }
+    missing = [
+        f"evaluation.suite.{k}: no such file: {uri}"
+        for k, uri in named.items()
+        if uri and not storage.exists(uri)
+    ]
+    if missing:
+        raise PreflightError(missing)
+
+
+def _suite(given: Given) -> None:
+    """Read the suite itself where it lies on this disk; a remote one is read when it is needed."""
+    section = given.located.evaluation.suite
+    uris = (section.choices_uri, section.translation_uri, section.open_uri)
+    paths = [storage.local_path(uri) if uri else None for uri in uris]
+    if all(path is None or path.is_file() for path in paths) and any(paths):
+        load_suite(
+            section.name,
+            languages=given.recipe.languages,
+            source_lang=given.recipe.source.lang,
+            choices=paths[0],
+            translation=paths[1],
+            open=paths[2],
+        )
+
+
+def _engine(given: Given) -> None:
+    recipe = given.recipe
+    check_engine(recipe.translation.engine, recipe.source.lang, recipe.languages)
+
+
+def _base_model(given: Given) -> None:
+    if problems := check_base(given.located.base_model):
+        raise PreflightError(problems)

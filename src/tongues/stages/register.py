@@ -1,0 +1,162 @@
+"""Register and promote: the run in MLflow, the model version, the gate's decision, the alias."""
+
+import json
+from collections.abc import Iterator
+
+from pydantic import BaseModel, ConfigDict
+
+from tongues.core.errors import EvaluationError, RegistryError
+from tongues.core.scores import Scores
+from tongues.evaluation.score import SCORES_NAME
+from tongues.platform.tracking import DatasetInput, StepMetrics, Tracking
+from tongues.promotion import registry
+from tongues.promotion.gate import Decision, decide
+from tongues.stages.evaluate import REPORT_NAME, SUMMARY_NAME, Evaluation
+from tongues.stages.given import Given
+from tongues.stages.weights import weights_sha256, weights_uri
+from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
+
+_RUN_FILES = ("training-log.jsonl", "mask-preview.txt", RECIPE_NAME)
+
+
+class Registered(BaseModel):
+    """A model version in MLflow.
+
+    Args:
+        model: registered name.
+        version: its number.
+        run_id: the run with metrics, report and data.
+        tracking_uri: the MLflow that holds them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    model: str
+    version: int
+    run_id: str
+    tracking_uri: str
+
+
+def register(given: Given, workspace: Workspace, tuned: Output, evaluation: Output) -> Registered:
+    """Record the run and register the merged weights by URI and digest; twice is as good as once.
+
+    Args:
+        given: the recipe.
+        workspace: holds MLflow's SQLite file where no server is named.
+        tuned: output of finetune.
+        evaluation: output of evaluate.
+    """
+    tracking = Tracking(given.recipe.registry, workspace.local)
+    compared = Evaluation.of(evaluation)
+    run_id = _record(given, tracking, workspace, tuned, compared)
+    version = registry.register(
+        tracking,
+        model=given.recipe.registry.model,
+        uri=weights_uri(tuned),
+        sha256=weights_sha256(tuned),
+        run_id=run_id,
+        tags=_tags(given, tuned, evaluation),
+    )
+    return Registered(model=version.model, version=version.version, run_id=run_id, tracking_uri=tracking.uri)
+
+
+def decision(given: Given, evaluation: Output) -> Decision:
+    """What the gate says of the candidate: a pure function of the scores and the recipe's policy."""
+    compared = Evaluation.of(evaluation)
+    reference = compared.role("champion") or compared.role("base")
+    if reference is None:
+        raise EvaluationError(
+            "neither champion nor base was scored", where=evaluation.uri, fix="evaluate again"
+        )
+    return decide(compared.candidate, reference, given.recipe.gate)
+
+
+def promote(given: Given, workspace: Workspace, version: int, evaluation: Output) -> registry.Promotion:
+    """Let the gate decide, and on a pass move the alias `champion`.
+
+    Raises:
+        GateRefusedError: the gate refused; nothing moved.
+        RegistryError: the champion is not the one the candidate was compared with.
+    """
+    tracking = Tracking(given.recipe.registry, workspace.local)
+    model = given.recipe.registry.model
+    expected = _champion_compared_with(given, tracking, Evaluation.of(evaluation))
+    return registry.promote(tracking, model, version, decision(given, evaluation), expected_champion=expected)
+
+
+def _champion_compared_with(given: Given, tracking: Tracking, compared: Evaluation) -> int | None:
+    current = registry.champion(tracking, given.recipe.registry.model)
+    if current is None or given.recipe.gate.compare_to == "base":
+        return current.version if current else None
+    champion: Scores | None = compared.role("champion")
+    known = {compared.candidate.model_sha256, champion.model_sha256 if champion else ""}
+    if current.sha256 not in known:
+        raise RegistryError(
+            f"version {current.version} became champion after the candidate was evaluated",
+            where=given.recipe.registry.model,
+            fix="run `tongues evaluate` and `tongues promote` again",
+        )
+    return current.version
+
+
+def _record(
+    given: Given, tracking: Tracking, workspace: Workspace, tuned: Output, compared: Evaluation
+) -> str:
+    recipe = given.recipe
+    run_id = tracking.start_run(
+        f"{tuned.manifest.digest()}-{compared.output.manifest.digest()}",
+        name=f"{recipe.name} {tuned.manifest.key[:8]}",
+        tags={"tongues.recipe_sha256": recipe.digest(), "tongues.code_version": tuned.manifest.code_version},
+    )
+    tracking.log_params(
+        run_id, recipe.model_dump(mode="json", include={"name", "languages", "seed", "tuning"})
+    )
+    tracking.log_datasets(run_id, list(_datasets(given, workspace, tuned)))
+    tracking.log_steps(run_id, list(_training_course(tuned)))
+    tracking.log_scores(run_id, compared.candidate)
+    if base := compared.role("base"):
+        tracking.log_scores(run_id, base, prefix="base/")
+    for path in [
+        *(tuned.folder / name for name in _RUN_FILES),
+        compared.report,
+        compared.output.folder / SUMMARY_NAME,
+    ]:
+        tracking.log_artifact(run_id, path)
+    tracking.log_text(run_id, compared.candidate.model_dump_json(indent=1), SCORES_NAME)
+    tracking.finish_run(run_id)
+    return run_id
+
+
+def _datasets(given: Given, workspace: Workspace, tuned: Output) -> Iterator[DatasetInput]:
+    facts = tuned.manifest.facts
+    recipe = given.recipe
+    for context in ("train", "validation"):
+        yield DatasetInput(
+            f"{recipe.source.dataset}-{context}",
+            facts["dataset_content_sha256"],
+            facts["dataset_uri"],
+            facts["rows"][context],
+            "training" if context == "train" else context,
+        )
+
+
+def _training_course(tuned: Output) -> Iterator[StepMetrics]:
+    for line in (tuned.folder / "training-log.jsonl").read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        values = {f"train/{k}": float(v) for k, v in entry.items() if k not in ("step", "elapsed_s")}
+        yield StepMetrics(entry["step"], entry["elapsed_s"], values)
+
+
+def _tags(given: Given, tuned: Output, evaluation: Output) -> dict[str, str]:
+    recipe = given.recipe
+    return {
+        "manifest_sha256": tuned.manifest.digest(),
+        "model_uri": tuned.uri,
+        "base_uri": tuned.manifest.facts["base_uri"],
+        "base_model": recipe.base_model.name,
+        "base_licence": recipe.base_model.licence,
+        "data_licence": recipe.source.licence,
+        "recipe_sha256": recipe.digest(),
+        "evaluation_uri": evaluation.uri,
+        "evaluation_sha256": evaluation.manifest.digest(),
+        "report": REPORT_NAME,
+    }

@@ -1,0 +1,130 @@
+"""The door for KFP components: plain values in, plain values out, one call per step.
+
+A step's error becomes one line on the log and the process's exit code (3 where the gate refused),
+and is left for whoever started the run on this machine.
+"""
+
+import functools
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from tongues.core.errors import ProblemsError, TonguesError
+from tongues.platform.pipelines import FAILURE_ENV, MARK
+from tongues.stages import assemble as assembling
+from tongues.stages import evaluate as evaluating
+from tongues.stages import finetune as tuning
+from tongues.stages import gather as gathering
+from tongues.stages import prepare as preparing
+from tongues.stages import register as registering
+from tongues.stages import translate as translating
+from tongues.stages.given import Given, read_recipe
+from tongues.stages.preflight import preflight
+from tongues.stages.workspace import Workspace
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def say(line: str) -> None:
+    """Print a line that the run's owner will see among KFP's own."""
+    print(MARK + line, flush=True)
+
+
+def step(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn a `TonguesError` into a line, a failure file and an exit code."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except TonguesError as error:
+            say(f"error: {error.line()}")
+            _leave(error)
+            sys.exit(error.exit_code)
+
+    return run
+
+
+def _leave(error: TonguesError) -> None:
+    if path := os.environ.get(FAILURE_ENV):
+        problems = list(error.problems) if isinstance(error, ProblemsError) else []
+        failure = {"what": error.what, "where": error.where, "fix": error.fix, "problems": problems}
+        Path(path).write_text(json.dumps(failure | {"exit_code": error.exit_code}), encoding="utf-8")
+
+
+def _open(recipe: str, workspace: str) -> tuple[Given, Workspace]:
+    return read_recipe(recipe), Workspace(workspace, say=say)
+
+
+@step
+def prepare(recipe: str, workspace: str) -> dict[str, Any]:
+    """Preflight, source rows, base model; returns source, base and languages."""
+    given, place = _open(recipe, workspace)
+    preflight(given)
+    source, base = preparing.prepare(given, place), preparing.fetch_base_model(given, place)
+    return {"source": source.uri, "base": base.uri, "languages": list(given.recipe.languages)}
+
+
+@step
+def translate(recipe: str, workspace: str, source: str, language: str) -> str:
+    """One language; returns the URI of the translated rows."""
+    given, place = _open(recipe, workspace)
+    return translating.translate(given, place, place.open(source), language).uri
+
+
+@step
+def gather(recipe: str, workspace: str, source: str, translations: list[str]) -> str:
+    """All languages together; returns the URI of the aligned store."""
+    given, place = _open(recipe, workspace)
+    return gathering.gather(given, place, place.open(source), [place.open(t) for t in translations]).uri
+
+
+@step
+def assemble(recipe: str, workspace: str, store: str, *, card_path: str) -> str:
+    """Training data; returns its URI and writes its card."""
+    given, place = _open(recipe, workspace)
+    output = assembling.assemble(given, place, place.open(store))
+    shutil.copyfile(output.folder / assembling.CARD_NAME, card_path)
+    return output.uri
+
+
+@step
+def finetune(recipe: str, workspace: str, dataset: str, base: str) -> tuple[str, dict[str, Any]]:
+    """Adapter and merged weights; returns their URI and facts."""
+    given, place = _open(recipe, workspace)
+    output = tuning.finetune(given, place, place.open(dataset), place.open(base))
+    return output.uri, {**output.manifest.facts, "digest": output.manifest.digest()}
+
+
+@step
+def evaluate(
+    recipe: str, workspace: str, tuned: str, base: str, *, report_path: str
+) -> tuple[str, dict[str, float]]:
+    """Scores and report; returns the URI and the tuned model's measurements."""
+    given, place = _open(recipe, workspace)
+    evaluation = evaluating.evaluate(given, place, place.open(tuned), place.open(base))
+    shutil.copyfile(evaluation.report, report_path)
+    return evaluation.output.uri, {n: m.value for n, m in evaluation.candidate.measurements.items()}
+
+
+@step
+def register(recipe: str, workspace: str, tuned: str, evaluation: str) -> str:
+    """The run in MLflow; returns the version of the registered model."""
+    given, place = _open(recipe, workspace)
+    return str(registering.register(given, place, place.open(tuned), place.open(evaluation)).version)
+
+
+@step
+def promote(recipe: str, workspace: str, version: str, evaluation: str, *, decision_path: str) -> str:
+    """The gate; returns models:/NAME@champion and writes the decision, also when it refuses."""
+    given, place = _open(recipe, workspace)
+    compared = place.open(evaluation)
+    Path(decision_path).write_text(registering.decision(given, compared).to_markdown(), encoding="utf-8")
+    promotion = registering.promote(given, place, int(version), compared)
+    say(promotion.sentence)
+    return f"models:/{promotion.model}@champion"

@@ -1,0 +1,169 @@
+"""What a translation will take, before anything is spent: counted from the rows, timed on a sample."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tongues.core.ports import Protector
+from tongues.core.records import SourceRow
+from tongues.translation.engine import Engine
+from tongues.translation.ledger import Ledger, ledger_key
+from tongues.translation.segments import prepare
+
+
+class Estimate(BaseModel):
+    """The work of one language.
+
+    Args:
+        lang: BCP-47 code of the target.
+        rows: rows to translate.
+        segments: segments in them, repeated ones counted each time.
+        characters: characters of all segments.
+        in_ledger: distinct segments that are paid for already.
+        requests: distinct segments to send; a failing endpoint adds repeated tries.
+        characters_to_send: characters of those.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    lang: str
+    rows: int = Field(ge=0)
+    segments: int = Field(ge=0)
+    characters: int = Field(ge=0)
+    in_ledger: int = Field(ge=0)
+    requests: int = Field(ge=0)
+    characters_to_send: int = Field(ge=0)
+
+    def seconds(self, rate: "Rate") -> float:
+        """Time to expect at a measured rate; by characters, which vary less than segments do."""
+        return self.characters_to_send / rate.characters_per_s if self.requests else 0.0
+
+
+class Rate(BaseModel):
+    """A measured speed.
+
+    Args:
+        segments_per_s: segments answered per second.
+        characters_per_s: their source characters per second.
+        segments: segments in the sample.
+        failed: how many of them failed.
+        seconds: wall time of the sample, without the engine's start.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    segments_per_s: float = Field(gt=0)
+    characters_per_s: float = Field(gt=0)
+    segments: int = Field(ge=1)
+    failed: int = Field(ge=0)
+    seconds: float = Field(gt=0)
+
+
+def estimate(
+    rows: Iterable[SourceRow],
+    *,
+    engine: Engine,
+    source_lang: str,
+    target_lang: str,
+    ledger: Ledger,
+    protector: Protector,
+) -> Estimate:
+    """Count what is to be sent, exactly: the rows are masked and cut as translation will do it.
+
+    Args:
+        rows: read once; memory holds 32 bytes per distinct segment.
+        engine: only asked for its `step`.
+        source_lang: BCP-47 code of the rows.
+        target_lang: BCP-47 code to translate into.
+        ledger: looked up, not changed.
+        protector: the one translation will use.
+    """
+    step = engine.step(source_lang, target_lang)
+    total = dict.fromkeys(
+        ("rows", "segments", "characters", "in_ledger", "requests", "characters_to_send"), 0
+    )
+    seen: set[bytes] = set()
+    for row in rows:
+        texts = [text for field in prepare(row, protector) for text in field.segments]
+        total["rows"] += 1
+        total["segments"] += len(texts)
+        total["characters"] += sum(map(len, texts))
+        keys = {ledger_key(text, step, source_lang, target_lang): len(text) for text in texts}
+        new = {key: chars for key, chars in keys.items() if key not in seen}
+        seen.update(new)
+        known = ledger.get_many(new)
+        total["in_ledger"] += len(known)
+        total["requests"] += len(new) - len(known)
+        total["characters_to_send"] += sum(chars for key, chars in new.items() if key not in known)
+    return Estimate(lang=target_lang, **total)
+
+
+def sample_segments(rows: Iterable[SourceRow], protector: Protector, count: int) -> list[str]:
+    """The first distinct segments of some rows: a sample for `measure_rate`.
+
+    Args:
+        rows: read until there are enough.
+        protector: the one translation will use.
+        count: segments wanted, at least 1.
+    """
+    found: dict[str, None] = {}
+    for row in rows:
+        for field in prepare(row, protector):
+            found.update(dict.fromkeys(field.segments))
+        if len(found) >= count:
+            break
+    return list(found)[:count]
+
+
+def measure_rate(
+    engine: Engine,
+    sample: Sequence[str],
+    *,
+    source_lang: str,
+    target_lang: str,
+    ledger: Ledger | None = None,
+) -> Rate:
+    """Translate a sample, fed as translation will feed the engine, and time it.
+
+    All of it is sent, known or not.
+
+    Args:
+        engine: measured, then closed.
+        sample: at least two distinct segments; the first starts the engine, outside the measured time.
+        source_lang: BCP-47 code.
+        target_lang: BCP-47 code.
+        ledger: keeps the answers, so that the sample is not paid for twice.
+
+    Raises:
+        EngineError: the engine is out of order.
+        ValueError: the sample is too small to time.
+    """
+    if len(sample) < 2:
+        raise ValueError("a rate needs a sample of at least two segments")
+    return asyncio.run(_measure(engine, list(sample), (source_lang, target_lang), ledger))
+
+
+async def _measure(engine: Engine, sample: list[str], pair: tuple[str, str], ledger: Ledger | None) -> Rate:
+    step, gate = engine.step(*pair), asyncio.Semaphore(engine.concurrency)
+
+    async def run(texts: list[str]) -> int:
+        async with gate:
+            outcomes = await engine.translate(texts, *pair)
+        if ledger is not None:
+            ledger.put_many({ledger_key(t, step, *pair): o for t, o in zip(texts, outcomes, strict=True)})
+        return sum(outcome.text is None for outcome in outcomes)
+
+    try:
+        await run(sample[:1])
+        timed, size, started = sample[1:], engine.batch_segments, time.perf_counter()
+        failed = await asyncio.gather(*(run(timed[i : i + size]) for i in range(0, len(timed), size)))
+        seconds = time.perf_counter() - started
+    finally:
+        await engine.aclose()
+    return Rate(
+        segments_per_s=len(timed) / seconds,
+        characters_per_s=sum(map(len, timed)) / seconds,
+        segments=len(timed),
+        failed=sum(failed),
+        seconds=seconds,
+    )

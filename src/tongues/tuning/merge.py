@@ -1,0 +1,191 @@
+"""Fold an adapter into its base, and show that the two answer alike before the result is used."""
+
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tongues.core.digests import digest_file
+from tongues.core.errors import TuningError
+from tongues.tuning.adapter import copy_companions
+from tongues.tuning.models import Precision, load_model, load_tokenizer
+
+MIN_AGREEMENT = 0.97
+"""Least share of positions at which both models prefer the same token. Both are computed in fp32, so
+only the rounding of the merged weights to bf16 (relative error at most 2^-8) is left to differ; it
+decides a position only where two tokens are nearly equally likely."""
+
+MAX_MEAN_DIFFERENCE = 0.02
+"""Largest mean |difference| of log-probabilities, in nats, over the tokens of the answers. Rounding
+errors are random and cancel; a wrong scale, rank or adapter shifts every token."""
+
+MAX_DIFFERENCE = 0.5
+"""Largest |difference| of one token's log-probability, in nats: far above rounding, far below a
+broken layer."""
+
+_ANSWER_TOKENS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How alike adapter-on-base and merged weights answer.
+
+    Args:
+        prompts: how many were compared.
+        tokens: answer positions compared.
+        agreement: share of them at which both prefer the same token, 0 to 1.
+        mean_difference: mean |log-probability difference|, nats.
+        max_difference: largest of them.
+    """
+
+    prompts: int
+    tokens: int
+    agreement: float
+    mean_difference: float
+    max_difference: float
+
+
+def merge(base: Path, adapter: Path, merged: Path) -> None:
+    """Write full weights with the adapter folded in, in the type the base is stored in.
+
+    The sum is taken in fp32 and rounded once.
+
+    Args:
+        base: folder of the base model.
+        adapter: folder written by `train`.
+        merged: replaced if it exists; gets safetensors, tokenizer, template, generation config.
+
+    Raises:
+        TuningError: base or adapter cannot be read, or do not belong together.
+    """
+    import torch
+
+    stored = _stored_precision(base)
+    model = _with_adapter(base, adapter).merge_and_unload(safe_merge=True)
+    model = model.to(torch.bfloat16 if stored == "bf16" else torch.float32)
+    shutil.rmtree(merged, ignore_errors=True)
+    model.save_pretrained(merged)
+    copy_companions(adapter, merged)
+
+
+def parity(base: Path, adapter: Path, merged: Path, prompts: Sequence[str]) -> Parity:
+    """Compare adapter-on-base with the merged model on what the former answers.
+
+    The adapter's model continues each prompt greedily; both models then score those same tokens.
+
+    Args:
+        base: folder of the base model.
+        adapter: folder of the adapter.
+        merged: folder written by `merge`.
+        prompts: user turns; at least one.
+
+    Raises:
+        TuningError: tokenizer or chat template differ, or the answers do beyond the stated bounds.
+    """
+    _same_text_side(adapter, merged)
+    tokenizer = load_tokenizer(merged)
+    prompt_ids = [_prompt_ids(tokenizer, prompt) for prompt in prompts]
+    with_adapter = _with_adapter(base, adapter).eval()
+    rows = [_continue(with_adapter, ids) for ids in prompt_ids]
+    expected = _scores(with_adapter, rows, prompt_ids)
+    del with_adapter
+    found = _scores(load_model(merged, "fp32").eval(), rows, prompt_ids)
+    return _judge(len(prompts), expected, found, where=str(merged))
+
+
+def _stored_precision(base: Path) -> Precision:
+    from transformers import AutoConfig
+
+    dtype = str(AutoConfig.from_pretrained(base, local_files_only=True).dtype)
+    return "fp32" if dtype == "torch.float32" else "bf16"
+
+
+def _with_adapter(base: Path, adapter: Path) -> Any:
+    """The adapter beside its base, both in fp32."""
+    from peft import PeftModel
+
+    model = load_model(base, "fp32")
+    try:
+        return PeftModel.from_pretrained(model, adapter, use_safetensors=True)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise TuningError(
+            f"the adapter does not fit the base model ({str(error).strip().splitlines()[0]})",
+            where=str(adapter),
+            fix="train it again on this base model",
+        ) from error
+
+
+def _same_text_side(adapter: Path, merged: Path) -> None:
+    for name in ("chat_template.jinja", "tokenizer.json"):
+        both = [(folder / name) for folder in (adapter, merged)]
+        if not all(path.is_file() for path in both) or len({digest_file(path) for path in both}) > 1:
+            raise TuningError(
+                f"{name} of adapter and merged model differ: it would be served with other text than it "
+                "was trained on",
+                where=str(merged),
+                fix="merge again",
+            )
+
+
+def _prompt_ids(tokenizer: Any, prompt: str) -> list[int]:
+    chat = [{"role": "user", "content": prompt}]
+    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def _continue(model: Any, prompt_ids: list[int]) -> list[int]:
+    """Prompt and greedy answer; the answer runs on past a stop token, so that there is always one."""
+    import torch
+
+    ids = torch.tensor([prompt_ids])
+    with torch.no_grad():
+        out = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=_ANSWER_TOKENS,
+            min_new_tokens=_ANSWER_TOKENS,
+        )
+    row: list[int] = out[0].tolist()
+    return row
+
+
+def _scores(model: Any, rows: list[list[int]], prompt_ids: list[list[int]]) -> list[tuple[int, float]]:
+    """At each answer position: the preferred token, and the log-probability of the given one."""
+    import torch
+
+    scores: list[tuple[int, float]] = []
+    with torch.no_grad():
+        for row, prompt in zip(rows, prompt_ids, strict=True):
+            ids, start = torch.tensor([row]), len(prompt)
+            logits = model(input_ids=ids, use_cache=False).logits[0, start - 1 : -1].float()
+            chosen = logits.log_softmax(-1).gather(1, ids[0, start:, None])[:, 0]
+            scores += zip(logits.argmax(-1).tolist(), chosen.tolist(), strict=True)
+    return scores
+
+
+def _judge(
+    prompts: int, expected: list[tuple[int, float]], found: list[tuple[int, float]], *, where: str
+) -> Parity:
+    differences = [abs(a[1] - b[1]) for a, b in zip(expected, found, strict=True)]
+    agreement = sum(a[0] == b[0] for a, b in zip(expected, found, strict=True)) / len(expected)
+    mean = sum(differences) / len(differences)
+    result = Parity(prompts, len(expected), agreement, mean, max(differences))
+    finite = all(map(math.isfinite, differences))
+    if (
+        not finite
+        or agreement < MIN_AGREEMENT
+        or mean > MAX_MEAN_DIFFERENCE
+        or max(differences) > MAX_DIFFERENCE
+    ):
+        raise TuningError(
+            f"merged weights do not answer like adapter and base: agreement {agreement:.3f} "
+            f"(at least {MIN_AGREEMENT}), mean log-probability difference {mean:.4f} (at most "
+            f"{MAX_MEAN_DIFFERENCE}), largest {max(differences):.3f} (at most {MAX_DIFFERENCE})",
+            where=where,
+            fix="merge again from the adapter and the base it was trained on",
+        )
+    return result

@@ -1,0 +1,82 @@
+"""The object store over real HTTP: moto's server with boto3 as the pods use it."""
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.unit.stages.test_workspace import RECIPE
+from tongues.core.digests import digest_files
+from tongues.core.errors import StorageError
+from tongues.core.manifest import Manifest, read_manifest, write_manifest
+from tongues.platform import storage
+from tongues.stages.workspace import Report, Workspace
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    storage._s3.cache_clear()
+    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="tongues")
+    yield "s3://tongues/work"
+    server.stop()
+    storage._s3.cache_clear()
+
+
+def finished(folder):
+    folder.mkdir()
+    (folder / "part.bin").write_bytes(b"\0" * 10_000)
+    fields = {"stage": "s", "key": "k", "inputs": {}, "params_sha256": "p", "recipe_sha256": "r"}
+    files = digest_files(folder)
+    write_manifest(folder, Manifest(**fields, content_sha256="c", files=files, wall_s=0, finished_at="t"))
+    return folder
+
+
+def test_publish_and_fetch_over_http_give_the_same_bytes(bucket, tmp_path):
+    storage.publish_folder(finished(tmp_path / "a"), f"{bucket}/a")
+    fetched = storage.fetch_folder(f"{bucket}/a", tmp_path / "b")
+    assert digest_files(fetched) == digest_files(tmp_path / "a")
+    assert storage.list_names(f"{bucket}/a") == ["manifest.json", "part.bin"]
+
+
+def test_fetch_of_a_changed_file_is_refused_and_names_it(bucket, tmp_path):
+    storage.publish_folder(finished(tmp_path / "a"), f"{bucket}/a")
+    storage.write_bytes(f"{bucket}/a/part.bin", b"\0" * 9_999 + b"\1")
+    with pytest.raises(StorageError, match=r"part\.bin: changed in the store"):
+        storage.fetch_folder(f"{bucket}/a", tmp_path / "b")
+    assert read_manifest(tmp_path / "b") is None
+
+
+def test_half_uploaded_folder_is_not_finished(bucket, tmp_path):
+    storage.write_bytes(f"{bucket}/half/part.bin", b"x")
+    assert storage.read_manifest_at(f"{bucket}/half") is None
+    with pytest.raises(StorageError, match="no finished output"):
+        storage.fetch_folder(f"{bucket}/half", tmp_path / "b")
+
+
+def test_missing_bucket_says_what_to_check(bucket):
+    with pytest.raises(StorageError, match="AWS_ENDPOINT_URL_S3"):
+        storage.write_bytes("s3://nowhere/x", b"x")
+
+
+def test_workspace_on_s3_is_found_finished_from_another_machine(bucket, tmp_path):
+    def work(folder):
+        (folder / "out").write_text("once")
+        return Report()
+
+    def go(scratch, work):
+        place = Workspace(bucket, scratch=scratch, say=lambda _: None)
+        return place.finish("stage", recipe=RECIPE, inputs={"f": "1"}, params=1, work=work)
+
+    first = go(tmp_path / "laptop", work)
+    second = go(tmp_path / "pod", lambda folder: pytest.fail("did the work again"))
+    assert second.manifest == first.manifest
+    assert (second.folder / "out").read_text() == "once"
