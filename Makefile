@@ -57,6 +57,6 @@ manifests: setup ## render manifests/base and the chart's README
 	$(BIN)/python helm/readme.py
 
 docs: setup ## regenerate the reference pages
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 .PHONY: help setup demo test test-unit test-components test-integration lint bench pins compile manifests docs

@@ -37,7 +37,9 @@ def embedded_sources(compiled):
 
 
 def test_all_components_are_visited():
-    assert NAMES == sorted(["prepare", "translate", "gather", "assemble", "finetune", "evaluate", "register", "promote"])
+    assert sorted(
+        ["prepare", "translate", "gather", "assemble", "finetune", "evaluate", "register", "promote"]
+    ) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,7 +48,9 @@ def test_body_has_at_most_12_lines_and_one_call_of_its_step(name):
     code = body[1:] if isinstance(body[0], ast.Expr) else body
     assert code[-1].end_lineno - code[0].lineno + 1 <= 12
     calls = [n for n in ast.walk(ast.Module(code, [])) if isinstance(n, ast.Call)]
-    assert [c.func.attr for c in calls if getattr(getattr(c.func, "value", None), "id", "") == "steps"] == [name]
+    assert [c.func.attr for c in calls if getattr(getattr(c.func, "value", None), "id", "") == "steps"] == [
+        name
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,7 +71,9 @@ def test_embedded_source_uses_no_name_from_outside_its_own_body(compiled):
         function = namespace[name.replace("-", "_")]
         table = symtable.symtable(program, name, "exec")
         [inner] = [t for t in table.get_children() if t.get_name() == function.__name__]
-        unknown = {s.get_name() for s in inner.get_symbols() if s.is_global()} - set(dir(builtins)) - set(namespace)
+        unknown = (
+            {s.get_name() for s in inner.get_symbols() if s.is_global()} - set(dir(builtins)) - set(namespace)
+        )
         assert not unknown, f"{name} leans on {unknown}"
         seen += 1
     assert seen >= len(NAMES)

@@ -71,6 +71,7 @@ class ApertiumEngine(Section):
     """Rule-based translation by the Apertium packages of this machine: no network, no price."""
 
     kind: Literal["apertium"]
+    """Name of the engine."""
     batch_rows: PositiveInt = 64
     """Segments handed to the process at a time."""
     timeout_s: Annotated[float, Field(gt=0)] = 60.0
@@ -81,6 +82,7 @@ class OpenAIEngine(Section):
     """Any OpenAI-compatible chat endpoint: vLLM, KServe or a hosted one."""
 
     kind: Literal["openai"]
+    """Name of the engine."""
     base_url: str
     """Address up to and with /v1."""
     model: str
@@ -90,7 +92,9 @@ class OpenAIEngine(Section):
     concurrency: PositiveInt = 64
     """Requests in flight at most."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """0 takes the likeliest answer, which repeats."""
     max_output_tokens: PositiveInt = 1024
+    """Length limit of one answer; a longer one is a failure, not a cut text."""
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     """Longest wait for one answer."""
     retries: Annotated[int, Field(ge=0)] = 4
@@ -104,6 +108,7 @@ class TranslationSection(Section):
     """How the aligned store is made."""
 
     engine: EngineSection
+    """Who translates."""
     protect: tuple[Literal["code", "url", "email", "number", "placeholder", "markup", "math"], ...] = (
         "code",
         "url",
@@ -128,6 +133,7 @@ class DirectMethod(Section):
     """Plain translation of the fixed pair: every paper's baseline."""
 
     method: Literal["direct"]
+    """Name of the method."""
     rows_per_language: PositiveInt | None = None
     """Draw this many groups per language without replacement; all when absent."""
     english_rows: Annotated[int, Field(ge=0)] = 0
@@ -138,6 +144,7 @@ class CrossInMethod(Section):
     """Cross-lingual instruction mixing (arXiv 2404.11932); the numbers are draws per mode."""
 
     method: Literal["crossin"]
+    """Name of the method."""
     base: Annotated[int, Field(ge=0)] = 0
     """Mode 0: English pair as it is. Drawn without replacement, so at most the groups there are."""
     en2x: Annotated[int, Field(ge=0)] = 0
@@ -159,6 +166,7 @@ class DatasetSection(Section):
     """How training data is assembled from the aligned store."""
 
     methods: Annotated[tuple[MethodSection, ...], Field(min_length=1)]
+    """Builders, whose records are put together."""
     validation_share: Share = 0.05
     """Share of groups set aside to watch the loss; whole groups, all languages."""
     test_share: Share = 0.0
@@ -181,15 +189,20 @@ class LoraSection(Section):
     alpha: PositiveInt = 32
     """Scaling numerator; the update is scaled by alpha / r."""
     dropout: Share = 0.05
+    """Share of adapter inputs set to 0 in training."""
     target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    """Layers that get an adapter."""
 
 
 class TuningSection(Section):
     """LoRA supervised fine-tuning, loss on the assistant's answer only."""
 
     lora: LoraSection = LoraSection()
+    """Shape of the adapter."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """Peak of the schedule."""
     epochs: Annotated[float, Field(gt=0)] = 1.0
+    """Passes over the training data."""
     max_steps: PositiveInt | None = None
     """Stop after this many optimiser steps, whatever the epochs."""
     batch_rows: PositiveInt = 8
@@ -199,19 +212,24 @@ class TuningSection(Section):
     max_seq_tokens: PositiveInt = 512
     """Longer rows are dropped with that reason, never cut in silence."""
     warmup_share: Share = 0.03
+    """Share of the steps in which the learning rate rises."""
     scheduler: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls after that."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled weight decay of the adapter (AdamW)."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """"auto" takes bf16 where the device computes in it natively, else fp32."""
     checkpoint_steps: PositiveInt = 20
     """Optimiser steps between checkpoints."""
     loss: Literal["answer"] = "answer"
+    """What is learnt: the last answer and its end of turn, never the prompt."""
 
 
 class SuiteSection(Section):
     """The evaluation sets, each a JSONL file aligned by id across languages."""
 
     name: Name = "quick"
+    """Name of the suite, in metrics and reports."""
     choices_uri: str | None = None
     """Multiple choice: id, lang, question, choices, answer ("A".."D")."""
     translation_uri: str | None = None
@@ -230,9 +248,11 @@ class EvaluationSection(Section):
     """What is measured, for the base model and for the tuned one."""
 
     suite: SuiteSection
+    """The evaluation sets."""
     max_new_tokens: PositiveInt = 48
     """Length limit of generated answers."""
     batch_rows: PositiveInt = 16
+    """Rows computed at a time; does not change results."""
     consistency_s: Annotated[int, Field(ge=2)] = 3
     """Subset size of the headline consistency (methods: CrossIn, SeaEval)."""
 
@@ -269,6 +289,8 @@ class ServingSection(Section):
     mode: Literal["merged", "adapter"] = "merged"
     """merged: weights with the adapter folded in (the CPU default: vLLM's LoRA path on CPU is
     about 40 times slower); adapter: base model with the adapter beside it (for GPUs)."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """"auto" is fp32 on a CPU, as evaluation computes there, and bf16 on a GPU."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """0 takes a free port."""
     max_model_len: PositiveInt = 2048
@@ -281,20 +303,31 @@ class Recipe(Section):
     """Everything one run needs to know."""
 
     schema_version: Literal[1] = 1
+    """Version of this format; another one is refused."""
     name: Name
     """Name of the run in reports and paths."""
     languages: Annotated[tuple[str, ...], Field(min_length=1)]
     """BCP-47 codes of the languages to teach."""
     seed: Annotated[int, Field(ge=0)] = 42
+    """Of every draw: splits, mixing, adapter weights, order, dropout."""
     source: SourceSection
+    """The instruction set."""
     base_model: BaseModelSection
+    """The model that learns."""
     translation: TranslationSection
+    """From the source language into the others."""
     dataset: DatasetSection
+    """From translations to training data."""
     tuning: TuningSection = TuningSection()
+    """From training data to an adapter."""
     evaluation: EvaluationSection
+    """What is measured."""
     gate: GateSection = GateSection()
+    """What decides on promotion."""
     registry: RegistrySection
+    """Where runs and versions are kept."""
     serving: ServingSection = ServingSection()
+    """How the promoted model answers."""
 
     @field_validator("languages")
     @classmethod

@@ -9,8 +9,11 @@ from tongues.core.scores import TOGETHER, Measurement, Scores
 from tongues.evaluation.compare import Change, Measure
 from tongues.evaluation.metrics import chance
 
-WIDTH = 640.0
-_LEFT, _RIGHT, _ROW, _TOP = 128.0, 88.0, 28.0, 8.0
+_WIDTH, _RIGHT, _ROW, _TOP = 340.0, 58.0, 26.0, 8.0
+"""A plot fills a third of the page; right of the axis stand the values."""
+_LETTER, _WIDEST_NAME = 7.3, 140.0
+"""Width of a letter at the plots' font size, and the most that names may take of a plot."""
+_CURVES = {"width": 560.0, "left": 52.0, "right": 410.0, "top": 14.0, "bottom": 214.0, "height": 256.0}
 Scale = Callable[[float], float]
 Point = Callable[[int, float], tuple[float, float]]
 
@@ -68,6 +71,8 @@ class Rows:
     marks: tuple[Mark, ...]
     summary: str
 
+    width: float = _WIDTH
+
     @property
     def axis(self) -> float:
         """Y of the bottom axis."""
@@ -100,8 +105,12 @@ class Line:
 class Curves:
     """A plot of curves over whole numbers, with the chance level dashed."""
 
-    height: float
+    width: float
+    left: float
+    right: float
+    top: float
     bottom: float
+    height: float
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     lines: tuple[Line, ...]
@@ -121,12 +130,12 @@ def change_bars(measure: Measure, changes: Sequence[Change]) -> Rows:
     """
     ends = [abs(end or 0) for c in changes for end in (c.delta.value, c.delta.low, c.delta.high)]
     reach = nice_ceiling(max(ends) * measure.factor)
-    x = _scale(-reach, reach, measure.factor)
+    x = _scale(-reach, reach, measure.factor, [c.lang for c in changes])
     marks = [
         _mark(language(c.lang).name, c.verdict, row, c.delta, x, c.shown, c.shown_range)
         for row, c in enumerate(changes)
     ]
-    ticks = [Tick(x(part * reach / measure.factor), f"{part * reach:+g}") for part in (-1, -0.5, 0, 0.5, 1)]
+    ticks = [Tick(x(part * reach / measure.factor), _tick(part * reach)) for part in (-1, -0.5, 0, 0.5, 1)]
     return _rows(measure.label, marks, ticks, zero=x(0))
 
 
@@ -138,7 +147,7 @@ def shares(measure: Measure, scores: Sequence[Scores], langs: Sequence[str]) -> 
         scores: the models, each its own row within a language.
         langs: BCP-47 codes in row order.
     """
-    x = _scale(0, 100, 100)
+    x = _scale(0, 100, 100, langs)
     marks: list[Mark] = []
     for lang in langs:
         for one in scores:
@@ -162,22 +171,29 @@ def consistency_curves(scores: Sequence[Scores], options: int) -> Curves | None:
     taken = [one for one in scores if one.get("choices", TOGETHER, "consistency_2")]
     if not taken:
         return None
-    left, right, bottom, top = 52.0, WIDTH - 150, 214.0, 14.0
-    step = (right - left) / max(len(sizes) - 1, 1)
+    highest = max(m.high or m.value for one in taken for m in _consistencies(one, sizes))
+    ceiling = nice_ceiling(highest * 100)
+    step = (_CURVES["right"] - _CURVES["left"]) / max(len(sizes) - 1, 1)
+    per_unit = 100 * (_CURVES["bottom"] - _CURVES["top"]) / ceiling
 
     def point(s: int, value: float) -> tuple[float, float]:
-        return round(left + (s - 2) * step, 1), round(bottom - value * (bottom - top), 1)
+        return round(_CURVES["left"] + (s - 2) * step, 1), round(_CURVES["bottom"] - value * per_unit, 1)
 
     lines = [_curve(one, sizes, point) for one in taken]
     guess = [(s, chance(options, s)[1]) for s in sizes]
     lines.append(Line("chance", "chance", tuple(point(*g) for g in guess), (), _percentages(guess)))
+    levels = [ceiling * part / 4 for part in range(5)]
     return Curves(
-        height=256,
-        bottom=bottom,
+        **_CURVES,
         x_ticks=tuple(Tick(point(s, 0)[0], str(s)) for s in sizes),
-        y_ticks=tuple(Tick(point(2, v / 100)[1], f"{v} %") for v in (0, 25, 50, 75, 100)),
+        y_ticks=tuple(Tick(point(2, level / 100)[1], f"{level:g} %") for level in levels),
         lines=_without_overlap(lines),
     )
+
+
+def _consistencies(scores: Scores, sizes: range) -> list[Measurement]:
+    found = (scores.get("choices", TOGETHER, f"consistency_{s}") for s in sizes)
+    return [measurement for measurement in found if measurement is not None]
 
 
 def _curve(scores: Scores, sizes: range, point: Point) -> Line:
@@ -203,9 +219,12 @@ def _without_overlap(lines: Sequence[Line]) -> tuple[Line, ...]:
     return tuple(placed)
 
 
-def _scale(start: float, end: float, factor: float) -> Scale:
-    per_unit = (WIDTH - _RIGHT - _LEFT) / (end - start)
-    return lambda value: round(_LEFT + (value * factor - start) * per_unit, 1)
+def _scale(start: float, end: float, factor: float, langs: Sequence[str]) -> Scale:
+    """From a stored value to x, with room on the left for the languages' names."""
+    longest = max(len(language(lang).name) for lang in langs)
+    left = min(longest * _LETTER + 14, _WIDEST_NAME)
+    per_unit = (_WIDTH - _RIGHT - left) / (end - start)
+    return lambda value: round(left + (value * factor - start) * per_unit, 1)
 
 
 def _mark(label: str, series: str, row: int, found: Measurement, x: Scale, words: str, interval: str) -> Mark:
@@ -223,9 +242,20 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{x},{y}" for x, y in points)
 
 
+def _tick(value: float) -> str:
+    return f"{value:+g}".replace("-", "\u2212") if value else "0"
+
+
+_STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
+
+
 def nice_ceiling(value: float) -> float:
-    """The next number of the form 1, 2 or 5 times a power of ten; 1 for zero."""
+    """The next round number at or above a value, so that an axis ends on it; 1 for zero.
+
+    Args:
+        value: 0 or more.
+    """
     if value <= 0:
         return 1.0
     power = 10.0 ** floor(log10(value))
-    return next(float(step * power) for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))
+    return next(step * power for step in _STEPS if step * power >= value * (1 - 1e-9))

@@ -26,6 +26,7 @@ class Measure:
         task: "choices", "translation" or "open".
         metric: as in the scores.
         label: for people.
+        short: the same where there is little room.
         factor: what the stored value is multiplied by for display: 100 for shares.
         unit: shown behind a value.
         main: whether verdicts in words are about it; the gate's policy is about the same ones.
@@ -34,6 +35,7 @@ class Measure:
     task: str
     metric: str
     label: str
+    short: str
     factor: float
     unit: str
     main: bool
@@ -50,15 +52,45 @@ class Measure:
 
 
 MEASURES = (
-    Measure("choices", "accuracy", "Multiple choice", 100, " %", main=True),
-    Measure("translation", "chrf", "Translation, chrF++", 1, "", main=True),
-    Measure("open", "target_language_rate", "Answers in the language asked", 100, " %", main=True),
+    Measure("choices", "accuracy", "Multiple choice", "multiple choice", 100, " %", main=True),
+    Measure("translation", "chrf", "Translation, chrF++", "chrF++", 1, "", main=True),
     Measure(
-        "translation", "target_language_rate", "Translations in the language asked", 100, " %", main=False
+        "open",
+        "target_language_rate",
+        "Answers in the language asked",
+        "language as asked",
+        100,
+        " %",
+        main=True,
     ),
-    Measure("translation", "bleu", "Translation, BLEU", 1, "", main=False),
-    Measure("choices", "accuracy_norm", "Multiple choice, per character", 100, " %", main=False),
+    Measure(
+        "translation",
+        "target_language_rate",
+        "Translations in the language asked",
+        "translated as asked",
+        100,
+        " %",
+        main=False,
+    ),
+    Measure("translation", "bleu", "Translation, BLEU", "BLEU", 1, "", main=False),
+    Measure(
+        "choices", "accuracy_norm", "Multiple choice, per character", "per character", 100, " %", main=False
+    ),
 )
+
+
+def together_measures(scores: Sequence[Scores]) -> list[Measure]:
+    """Accuracy over all languages, then consistency and AC3 for every subset size."""
+    sizes = range(2, max(len(one.languages) for one in scores) + 2)
+    measures = [Measure("choices", "accuracy", "Accuracy, all languages", "accuracy", 100, " %", main=False)]
+    for s in sizes:
+        for metric, label in (("consistency", "Consistency"), ("ac3", "AC3")):
+            measures.append(
+                Measure(
+                    "choices", f"{metric}_{s}", f"{label}, s = {s}", f"{label} {s}", 100, " %", main=False
+                )
+            )
+    return measures
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,15 @@ class LocalModel:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+def runner() -> str:
+    """What the models run on here, for the report: libraries, device and number format."""
+    import torch
+    import transformers
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU, float32"
+    return f"transformers {transformers.__version__}, PyTorch {torch.__version__}, {device}"
+
+
 def _refuse_unsafe(folder: Path) -> None:
     if (folder / "adapter_config.json").exists():
         raise EvaluationError(

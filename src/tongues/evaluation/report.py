@@ -12,10 +12,10 @@ from tongues.core.languages import UNDETERMINED, Language, language
 from tongues.core.manifest import write_atomically
 from tongues.core.scores import Measurement, Scores
 from tongues.evaluation.charts import change_bars, consistency_curves, shares
-from tongues.evaluation.compare import MEASURES, ByTask, Change, Measure, by_task, compare
+from tongues.evaluation.compare import MEASURES, ByTask, Change, Measure, by_task, compare, together_measures
 from tongues.evaluation.samples import read_samples
 from tongues.evaluation.showcase import showcase
-from tongues.evaluation.wording import headline, sentence, smallest_clear_change, verdict_words
+from tongues.evaluation.wording import headline, verdict_words
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ROLE_NAMES = {"base": "the base model", "champion": "the champion", "candidate": "the candidate"}
@@ -113,6 +113,7 @@ def _context(
         "verdict_words": verdict_words,
         "heat": _heat(subject, langs, main),
         "bars": _bars(main, langs),
+        "together": together_measures(scores),
         "curves": consistency_curves(scores, _options(answers)),
         "rates": _rates(scores, langs),
         "confusion": _confusion(answers, langs),
@@ -129,17 +130,15 @@ def _finding(lang: Language, changes: Sequence[Change]) -> dict[str, Any]:
     order = {measure.label: at for at, measure in enumerate(MEASURES)}
     mine = [c for c in changes if c.lang == lang.code and c.measure.main]
     mine.sort(key=lambda change: order[change.measure.label])
-    return {"language": lang, "lines": [(sentence(change), change.verdict) for change in mine]}
+    return {"language": lang, "changes": mine}
 
 
 def _noise(scores: Scores) -> str:
-    found = scores.get("choices", scores.source_lang, "accuracy")
-    if found is None or not found.n:
-        return ""
+    found = [(m, scores.get(m.task, scores.languages[0], m.metric)) for m in MEASURES if m.main]
+    sizes = ", ".join(f"{got.n} for {measure.short}" for measure, got in found if got)
     return (
-        f"With {found.n} questions per language, a change of multiple-choice accuracy below about "
-        f"{smallest_clear_change(found.n):.0f} points cannot be told from noise. Each interval stands for "
-        "itself: of twenty such intervals, one excludes zero by chance alone."
+        f"Items per language: {sizes}; the fewer there are, the wider the intervals. Each interval stands "
+        "for itself, so of twenty of them one is expected to miss the truth."
     )
 
 

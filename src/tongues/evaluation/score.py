@@ -13,7 +13,7 @@ from tongues.core.progress import Progress
 from tongues.core.recipe import EvaluationSection
 from tongues.core.scores import TOGETHER, Measurement, Scores
 from tongues.evaluation.metrics import FORMULAS, share, together
-from tongues.evaluation.model import LocalModel
+from tongues.evaluation.model import LocalModel, runner
 from tongues.evaluation.overlap import METRICS, Overlap
 from tongues.evaluation.samples import Sample, read_finished, write_samples
 from tongues.evaluation.suite import Suite
@@ -72,7 +72,7 @@ def score_model(
         source_lang=suite.source_lang,
         languages=suite.languages,
         measurements=measurements,
-        signatures=signatures,
+        signatures=signatures | _method(section),
     )
     write_atomically(out / SCORES_NAME, canonical_json(scores.model_dump(mode="json")))
     return scores
@@ -81,6 +81,12 @@ def score_model(
 def settings(section: EvaluationSection) -> dict[str, object]:
     """What changes a score besides the model and the items; batch size must not."""
     return {"max_new_tokens": section.max_new_tokens, "prompts": PROMPT_FORMATS, "decoding": "greedy"}
+
+
+def _method(section: EvaluationSection) -> dict[str, str]:
+    prompts = {f"prompt of {task}": text for task, text in PROMPT_FORMATS.items()}
+    length = f"greedy, at most {section.max_new_tokens} new tokens"
+    return prompts | {"decoding": length, "runner": runner()}
 
 
 def _ask_all(asking: Asking, folder: Path, key: str) -> Answers:

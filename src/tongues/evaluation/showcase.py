@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from tongues.core.languages import UNDETERMINED, language, languages
 from tongues.evaluation.compare import ByTask
@@ -20,19 +20,24 @@ class Shown:
     Args:
         text: as the model or the suite wrote it; the template escapes it.
         lang: BCP-47 code for the ``lang`` attribute; "" where it is not known.
+        direction: "ltr", "rtl", or "auto", which goes by the first letter with a direction.
         note: a remark under the text, such as the language that was identified.
         good: whether it is what was asked for; None where that is not the question.
     """
 
     text: str
     lang: str
+    direction: str = "auto"
     note: str = ""
     good: bool | None = None
 
-    @property
-    def direction(self) -> str:
-        """Value of the ``dir`` attribute."""
-        return language(self.lang).direction if self.lang else "auto"
+    @classmethod
+    def given(cls, text: str, lang: str, note: str = "", good: bool | None = None) -> Self:
+        """A text of the suite, whose language is certain."""
+        return cls(text, lang, language(lang).direction, note, good)
+
+
+_NOTHING = Shown("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,14 @@ def changed_choices(before: Sequence[Sample], after: Sequence[Sample]) -> list[P
     won = [p for p in pairs if p[1].correct and not p[0].correct][: PER_LANGUAGE - len(lost)]
     reasons = ["right before, wrong now"] * len(lost) + ["wrong before, right now"] * len(won)
     return [
-        Pair(b.id, why, Shown(b.prompt, b.lang), _option(b, b.expected), _option(b, b.got), _option(a, a.got))
+        Pair(
+            b.id,
+            why,
+            Shown.given(b.prompt, b.lang),
+            _option(b, b.expected),
+            _option(b, b.got),
+            _option(a, a.got),
+        )
         for (b, a), why in zip([*lost, *won], reasons, strict=True)
     ]
 
@@ -71,7 +83,7 @@ def changed_choices(before: Sequence[Sample], after: Sequence[Sample]) -> list[P
 def _option(sample: Sample, letter: str) -> Shown:
     at = LETTERS.index(letter)
     note = f"log-likelihood {sample.loglikelihoods[at]:.1f}"
-    return Shown(f"{letter}. {sample.options[at]}", sample.lang, note, letter == sample.expected)
+    return Shown.given(f"{letter}. {sample.options[at]}", sample.lang, note, letter == sample.expected)
 
 
 def changed_translations(before: Sequence[Sample], after: Sequence[Sample], source_lang: str) -> list[Pair]:
@@ -84,8 +96,8 @@ def changed_translations(before: Sequence[Sample], after: Sequence[Sample], sour
         Pair(
             b.id,
             f"sentence chrF++ {'fell' if delta < 0 else 'rose'} most",
-            Shown(b.prompt, source_lang),
-            Shown(b.expected, b.lang),
+            Shown.given(b.prompt, source_lang),
+            Shown.given(b.expected, b.lang),
             _generated(b, f"chrF++ {_chrf(b):.0f}"),
             _generated(a, f"chrF++ {_chrf(a):.0f}"),
         )
@@ -108,7 +120,7 @@ def open_answers(before: Sequence[Sample], after: Sequence[Sample]) -> list[Pair
     """Open questions: answers that left the language asked first, then those that came to it."""
     pairs = sorted(zip(before, after, strict=True), key=_open_order)[:PER_LANGUAGE]
     return [
-        Pair(b.id, _why_open(b, a), Shown(b.prompt, b.lang), Shown("", ""), _generated(b), _generated(a))
+        Pair(b.id, _why_open(b, a), Shown.given(b.prompt, b.lang), _NOTHING, _generated(b), _generated(a))
         for b, a in pairs
     ]
 
@@ -131,7 +143,7 @@ def _generated(sample: Sample, more: str = "") -> Shown:
     name = language(sample.guessed_lang).name if known else "language not known"
     note = f"{name}, {more}" if more else name
     lang = sample.guessed_lang if known and sample.guessed_lang != UNDETERMINED else ""
-    return Shown(sample.got or "(no answer)", lang, note, sample.in_asked_language)
+    return Shown(sample.got or "(no answer)", lang, note=note, good=sample.in_asked_language)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,18 @@
 """The comparison in short: Markdown for Kubeflow Pipelines and MLflow, a table for the terminal."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tongues.core.languages import language
 from tongues.core.scores import TOGETHER, Measurement, Scores
-from tongues.evaluation.compare import MEASURES, Measure, signed
+from tongues.evaluation.compare import MEASURES, Measure, signed, together_measures
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+TOGETHER_NAME = "all languages"
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
 
@@ -22,6 +23,7 @@ class Row:
     Args:
         where: language or "all languages".
         label: the measure.
+        short: the same for narrow terminals.
         n: items.
         cells: value with interval, in the order of the scores.
         change: candidate minus base; "" where one of them is missing.
@@ -29,6 +31,7 @@ class Row:
 
     where: str
     label: str
+    short: str
     n: int
     cells: tuple[str, ...]
     change: str
@@ -43,14 +46,8 @@ def summary_rows(scores: Sequence[Scores]) -> list[Row]:
         if measure.main
         for lang in langs
     ]
-    rows += [_row(scores, measure, TOGETHER, "all languages") for measure in _together(scores)]
+    rows += [_row(scores, measure, TOGETHER, TOGETHER_NAME) for measure in together_measures(scores)]
     return [row for row in rows if row.n]
-
-
-def _together(scores: Sequence[Scores]) -> Iterator[Measure]:
-    for s in range(2, max(len(one.languages) for one in scores) + 2):
-        yield Measure("choices", f"consistency_{s}", f"Consistency, s = {s}", 100, " %", main=False)
-        yield Measure("choices", f"ac3_{s}", f"AC3, s = {s}", 100, " %", main=False)
 
 
 def _row(scores: Sequence[Scores], measure: Measure, lang: str, where: str) -> Row:
@@ -58,12 +55,16 @@ def _row(scores: Sequence[Scores], measure: Measure, lang: str, where: str) -> R
     n = max((m.n for m in found.values() if m), default=0)
     base, candidate = found.get("base"), found.get("candidate")
     change = signed((candidate.value - base.value) * measure.factor) if base and candidate else ""
-    return Row(where, measure.label, n, tuple(_cell(measure, m) for m in found.values()), change)
+    return Row(
+        where, measure.label, measure.short, n, tuple(_cell(measure, m) for m in found.values()), change
+    )
 
 
 def _cell(measure: Measure, found: Measurement | None) -> str:
-    interval = measure.show_range(found)
-    return f"{measure.show(found)} ({interval})" if interval else measure.show(found)
+    if found is None or found.low is None or found.high is None:
+        return measure.show(found)
+    low, high = (f"{end * measure.factor:.0f}" for end in (found.low, found.high))
+    return f"{measure.show(found)} [{low}–{high}]"
 
 
 def markdown_summary(scores: Sequence[Scores]) -> str:
@@ -83,7 +84,9 @@ def markdown_summary(scores: Sequence[Scores]) -> str:
         f"| {row.label} | {row.where} | {row.n} | {' | '.join(row.cells)} | {row.change} |"
         for row in summary_rows(scores)
     ]
-    return "\n".join([*lines, "", "In brackets: 95 % intervals. Chance with four options: 25 %.", ""])
+    return "\n".join(
+        [*lines, "", "In brackets: 95 % intervals, rounded. Chance with four options: 25 %.", ""]
+    )
 
 
 def escape_markdown(text: str) -> str:
@@ -92,27 +95,27 @@ def escape_markdown(text: str) -> str:
 
 
 def terminal_table(scores: Sequence[Scores]) -> "Table":
-    """The comparison as a rich table.
+    """The comparison as a rich table that fits 80 columns for two models.
 
     Args:
         scores: one per model, the base first.
     """
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"Evaluation on suite {escape(scores[0].suite)} (95 % intervals)")
-    for head in ("measure", "language"):
-        table.add_column(head, no_wrap=True)
+    title = f"Evaluation on suite {escape(scores[0].suite)}, 95 % intervals beside the values"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("measure, language", no_wrap=True)
     for head in ("n", *(one.role for one in scores), "change"):
-        table.add_column(head, justify="right")
-    previous = ""
+        table.add_column(head, justify="right", no_wrap=True)
+    heading = ""
     for row in summary_rows(scores):
-        if previous and row.label != previous:
-            table.add_section()
-        table.add_row(
-            row.label if row.label != previous else "", row.where, str(row.n), *row.cells, row.change
-        )
-        previous = row.label
+        if row.where != TOGETHER_NAME and row.short != heading:
+            heading = row.short
+            table.add_row(f"[bold]{heading}[/bold]")
+        name = row.short if row.where == TOGETHER_NAME else f"  {row.where}"
+        table.add_row(name, str(row.n), *map(escape, row.cells), row.change)
     return table
 
 

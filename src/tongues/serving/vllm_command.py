@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 from tongues.core.errors import ServingError
 from tongues.platform.processes import port_is_free
@@ -72,6 +73,16 @@ def _check_one(plan: ServerPlan) -> None:
         )
     if plan.adapter is not None:
         _rank(plan.adapter)
+
+
+def dtype_of(precision: Literal["auto", "bf16", "fp32"]) -> str:
+    """VLLM's name of a recipe's precision; "auto" is what evaluation computes in on such a machine.
+
+    Raises:
+        ServingError: vLLM is not installed.
+    """
+    chosen = ("fp32" if _vllm_is_cpu_build() else "bf16") if precision == "auto" else precision
+    return {"bf16": "bfloat16", "fp32": "float32"}[chosen]
 
 
 def _vllm_is_cpu_build() -> bool:

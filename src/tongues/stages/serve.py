@@ -10,6 +10,7 @@ from tongues.platform.model_versions import ModelVersion
 from tongues.platform.tracking import Tracking
 from tongues.promotion import registry
 from tongues.serving.local import Endpoint, ServerPlan, running, start
+from tongues.serving.vllm_command import dtype_of
 from tongues.stages.weights import ADAPTER, model_of_weights, weights_folder
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
 
@@ -50,7 +51,8 @@ def serve(
     use_adapter = settings.mode == "adapter" if adapter is None else adapter
     plans = [_plan(version, tuned, base, settings, use_adapter, port)]
     if beside_base:
-        plans.append(ServerPlan(base.folder, BASE_NAME, max_model_len=settings.max_model_len))
+        dtype = dtype_of(settings.precision)
+        plans.append(ServerPlan(base.folder, BASE_NAME, max_model_len=settings.max_model_len, dtype=dtype))
     return _started(workspace, plans, settings, detach)
 
 
@@ -83,6 +85,7 @@ def _plan(
         port=settings.port if port is None else port,
         max_model_len=settings.max_model_len,
         adapter=tuned.folder / ADAPTER if adapter else None,
+        dtype=dtype_of(settings.precision),
     )
 
 

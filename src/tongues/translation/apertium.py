@@ -35,6 +35,7 @@ _PROBE = "The house is red."
 # What changes the text of an answer; raise the revision when this module's own treatment of it changes.
 _PARAMS = {"revision": 1, "unknown_marks": False, "tagger": "fresh"}
 _SPACES = re.compile(r"(?<=\S) {2,}(?=\S)")
+_GAPS = re.compile(r"(?<=\w) +(?=[.,;:!?](?:\s|$))")
 
 
 def installed_modes() -> dict[tuple[str, str], Path]:
@@ -177,10 +178,10 @@ def _outcome(source: str, answer: str) -> Outcome:
 
 
 def _tidy(source: str, answer: str) -> str:
-    """Undo what transfer does to the edges: lost capitals, doubled spaces, moved outer spaces."""
+    """Undo what transfer does to the edges: lost capitals, stray and doubled spaces."""
     core, inner = answer.strip(), source.strip()
-    if not _SPACES.search(inner):
-        core = _SPACES.sub(" ", core)
+    core = core if _SPACES.search(inner) else _SPACES.sub(" ", core)
+    core = core if _GAPS.search(inner) else _GAPS.sub("", core)
     if inner[:1].isupper() and core[:1].islower():
         core = core[:1].upper() + core[1:]
     head = source[: len(source) - len(source.lstrip())]

@@ -8,7 +8,7 @@ ends in a NUL byte. Three things are not to be trusted, and the framing here gua
   its number is a loss. The superblank also keeps the final full stop, which some pairs
   drop at the end of a stream.
 - Programs hand a segment on only when the next one arrives. So each batch is followed by blank
-  segments that push it out; they come back some time later and are skipped.
+  segments that push it out; those of earlier batches are skipped as they come back.
 - A program may hang. So a batch has a deadline.
 """
 
@@ -16,10 +16,11 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import tempfile
 from collections.abc import Sequence
 
-_PUSH = b"[#p]"
+_PUSH = b"[#p"
 _PUSH_COUNT = 16
 _BLOCK_BYTES = 1 << 16
 _SPECIAL = re.compile(r"[\[\]$\\/@<>{}]")
@@ -92,7 +93,7 @@ class ApertiumPipe:
         except TimeoutError:
             await self.stop()
             raise PipeBrokenError(answered, "timeout", f"no answer within {timeout_s:g} s") from None
-        except (ConnectionError, EOFError) as error:
+        except (OSError, EOFError) as error:
             detail = await self._last_words(str(error))
             raise PipeBrokenError(answered, "swallowed", detail) from None
         except BaseException:
@@ -104,8 +105,10 @@ class ApertiumPipe:
         """Kill all stages; harmless if none runs."""
         stages, self._stages, self._buffer = self._stages, [], b""
         for stage in stages:
-            with contextlib.suppress(ProcessLookupError):
-                stage.kill()
+            # Not stage.kill(): it may reap the process before the event loop's own watcher does.
+            if stage.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(stage.pid, signal.SIGKILL)
         for stage in stages:
             await stage.wait()
             # Closing the transport here frees its pipes at once; the event loop may end before it would.
@@ -122,34 +125,39 @@ class ApertiumPipe:
             reading, writing = os.pipe()
             try:
                 await self._start_stage(command, upstream, writing)
+            except BaseException:
+                os.close(reading)
+                raise
             finally:
                 os.close(writing)
-                if upstream != asyncio.subprocess.PIPE:
-                    os.close(upstream)
             upstream = reading
         await self._start_stage(self._commands[-1], upstream, asyncio.subprocess.PIPE)
-        if upstream != asyncio.subprocess.PIPE:
-            os.close(upstream)
 
     async def _start_stage(self, command: Sequence[str], stdin: int, stdout: int) -> None:
-        stage = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=self._stderr,
-            start_new_session=True,  # an interrupt at the terminal is ours to handle
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
-        )
+        """Start one program; its end of the pipe before it is closed here, started or not."""
+        try:
+            stage = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=self._stderr,
+                start_new_session=True,  # an interrupt at the terminal is ours to handle
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+        finally:
+            if stdin != asyncio.subprocess.PIPE:
+                os.close(stdin)
         self._stages.append(stage)
 
     async def _send_and_read(self, texts: Sequence[str], answered: list[str]) -> None:
         numbers = range(self._number + 1, self._number + 1 + len(texts))
         self._number += len(texts)
         frames = [b"%b[][#%d]\0" % (escape(t).encode(), n) for t, n in zip(texts, numbers, strict=True)]
-        sending = asyncio.create_task(self._send(b"".join(frames) + (_PUSH + b"\0") * _PUSH_COUNT))
+        push = b"%b%d]" % (_PUSH, self._number)
+        sending = asyncio.create_task(self._send(b"".join(frames) + (push + b"\0") * _PUSH_COUNT))
         try:
             for number in numbers:
-                answered.append(await self._answer(number))
+                answered.append(await self._answer(number, push))
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
@@ -160,9 +168,9 @@ class ApertiumPipe:
         stdin.write(data)
         await stdin.drain()
 
-    async def _answer(self, number: int) -> str:
+    async def _answer(self, number: int, push: bytes) -> str:
         segment = await self._segment()
-        while segment == _PUSH:
+        while segment.startswith(_PUSH) and segment != push:  # left over from earlier batches
             segment = await self._segment()
         tail = b"[][#%d]" % number
         if not segment.endswith(tail):
@@ -184,5 +192,5 @@ class ApertiumPipe:
     async def _last_words(self, what: str) -> str:
         await self.stop()
         self._stderr.seek(0)
-        words = " ".join(self._stderr.read()[-200:].decode(errors="replace").split())
+        words = " ".join(self._stderr.read()[-400:].decode(errors="replace").split())
         return f"{what}; it said: {words}" if words else what

@@ -55,7 +55,9 @@ def reference_nll(model: Any, examples: list[Example]) -> tuple[float, int]:
 
 
 @pytest.fixture(scope="module")
-def whole(records: list[Record], tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TuningResult]:
+def whole(
+    records: list[Record], tiny_base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, TuningResult]:
     """A run that nothing interrupts."""
     out = tmp_path_factory.mktemp("whole")
     return out, run(records, tiny_base, out)
@@ -104,7 +106,9 @@ def test_train_batches_carry_our_tokens_and_labels_unchanged(
     answer_nll = trainer.answer_nll
 
     def spy(model: Any, inputs: Any) -> Any:
-        for ids, labels, mask in zip(*(inputs[k] for k in ("input_ids", "labels", "attention_mask")), strict=True):
+        for ids, labels, mask in zip(
+            *(inputs[k] for k in ("input_ids", "labels", "attention_mask")), strict=True
+        ):
             seen.append((tuple(ids[mask == 1].tolist()), tuple(labels[mask == 1].tolist())))
             assert set(labels[mask == 0].tolist()) <= {-100}
         return answer_nll(model, inputs)
@@ -157,7 +161,9 @@ def test_train_result_counts_what_was_seen(whole: tuple[Path, TuningResult]) -> 
     assert result.label_tokens == sum(row["label_tokens"] for row in rows)
     assert 0 < result.label_share < 1
     assert result.tokens_per_s > 0
-    assert {"step", "loss", "learning_rate", "grad_norm", "tokens", "label_tokens", "elapsed_s"} == rows[0].keys()
+    assert {"step", "loss", "learning_rate", "grad_norm", "tokens", "label_tokens", "elapsed_s"} == rows[
+        0
+    ].keys()
 
 
 def test_train_same_seed_gives_same_losses_and_bytes(
@@ -226,7 +232,14 @@ def test_train_checkpoints_of_other_work_are_refused(
     other = one.model_copy(update={"learning_rate": 1e-4}) if change == "tuning section" else one
     rows = records[1:] if change == "dataset" else records
     with pytest.raises(TuningError, match=f"belong to other work; different: {change}"):
-        run(rows, tiny_base, tmp_path, other, seed=8 if change == "seed" else 7, validation_records=records[20:])
+        run(
+            rows,
+            tiny_base,
+            tmp_path,
+            other,
+            seed=8 if change == "seed" else 7,
+            validation_records=records[20:],
+        )
 
 
 def test_train_second_run_into_the_same_folder_is_refused(
@@ -247,7 +260,9 @@ def test_train_diverging_run_stops_and_names_the_last_good_checkpoint(
     hot = SECTION.model_copy(
         update={"learning_rate": 1e30, "scheduler": "constant", "warmup_share": 0.0, "checkpoint_steps": 1}
     )
-    with pytest.raises(TuningError, match=r"diverged at step \d+ .*(checkpoint-\d|no checkpoint yet)") as caught:
+    with pytest.raises(
+        TuningError, match=r"diverged at step \d+ .*(checkpoint-\d|no checkpoint yet)"
+    ) as caught:
         run(records, tiny_base, tmp_path, hot)
     assert "lower tuning.learning_rate" in caught.value.fix
     assert not (tmp_path / "adapter").exists()
@@ -277,7 +292,9 @@ def test_train_shows_the_mask_before_the_first_step(
     assert "⟦uno 0.<|im_end|>⟧" in (tmp_path / "mask-preview.txt").read_text()
 
 
-def test_train_everything_wrong_is_told_at_once(records: list[Record], tiny_base: Path, tmp_path: Path) -> None:
+def test_train_everything_wrong_is_told_at_once(
+    records: list[Record], tiny_base: Path, tmp_path: Path
+) -> None:
     with pytest.raises(PreflightError) as caught:
         train(
             train_records=[],
@@ -292,9 +309,7 @@ def test_train_everything_wrong_is_told_at_once(records: list[Record], tiny_base
     assert not (tmp_path / "out").exists()
 
 
-def test_clear_checkpoints_leaves_the_result(
-    records: list[Record], tiny_base: Path, tmp_path: Path
-) -> None:
+def test_clear_checkpoints_leaves_the_result(records: list[Record], tiny_base: Path, tmp_path: Path) -> None:
     run(records, tiny_base, tmp_path, SECTION.model_copy(update={"max_steps": 1}))
     clear_checkpoints(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "mask-preview.txt", "training-log.jsonl"]

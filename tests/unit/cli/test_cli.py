@@ -1,0 +1,135 @@
+"""The command line as a user and a program meet it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from tongues.cli.main import app
+
+COMMAND = [str(Path(sys.executable).parent / "tongues")]
+BAD = """
+schema_version: 1
+name: quickstart
+languages: [es, cat, no, es]
+seeds: 3
+source: {uri: a.jsonl, dataset: q, licens: x}
+base_model: {uri: "wheel://x", name: S, licence: a}
+translation: {engine: {kind: apertum}}
+dataset: {methods: [{method: direct, english_row: 4}]}
+evaluation: {suite: {}}
+registry: {model: Quick}
+"""
+
+
+def tongues(*arguments, cwd=None):
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, cwd=cwd)
+    return done.returncode, done.stdout, done.stderr
+
+
+def verbs(command, path=()):
+    children = getattr(command, "commands", {})
+    if not children:
+        yield path, command
+    for name, child in children.items():
+        yield from verbs(child, (*path, name))
+
+
+VERBS = dict(verbs(get_command(app)))
+
+
+def test_the_promised_verbs_are_there():
+    promised = "run plan translate assemble finetune evaluate register promote serve chat".split()
+    assert {path[0] for path in VERBS} == {*promised, "compile", "recipe", "lineage", "doctor"}
+
+
+@pytest.mark.parametrize("path", VERBS, ids=" ".join)
+def test_every_verb_has_json_and_every_option_has_help(path):
+    parameters = {p.name: p for p in VERBS[path].params}
+    assert "--json" in parameters["as_json"].opts
+    assert VERBS[path].help
+    assert all(getattr(p, "help", None) for p in parameters.values() if p.name != "help")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, tongues.cli.main; print([m for m in sys.modules if m.split('.')[0] in HEAVY])".replace(
+            "HEAVY",
+            "{'torch', 'transformers', 'mlflow', 'kfp', 'boto3', 'pyarrow', 'pydantic', 'rich', 'httpx'}",
+        )
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_bad_recipe_lists_every_problem_and_exits_1(tmp_path):
+    (tmp_path / "bad.yaml").write_text(BAD)
+    code, out, err = tongues("recipe", "validate", "bad.yaml", cwd=tmp_path)
+    assert (code, out) == (1, "")
+    for said in (
+        "'cat'; did you mean 'ca'",
+        "'es' is named twice",
+        "did you mean 'licence'",
+        "'apertum' is not one of",
+        "did you mean 'english_rows'",
+        "did you mean 'seed'",
+        "source.licence: missing",
+    ):
+        assert said in err
+    assert "Traceback" not in err
+
+
+def test_json_error_is_one_object_on_standard_output(tmp_path):
+    (tmp_path / "bad.yaml").write_text(BAD)
+    code, out, _ = tongues("plan", "bad.yaml", "--json", cwd=tmp_path)
+    answer = json.loads(out)
+    assert code == answer["exit_code"] == 1
+    assert answer["error"]["type"] == "RecipeError" and len(answer["error"]["problems"]) >= 7
+
+
+def test_debug_shows_the_traceback_anywhere_on_the_line(tmp_path):
+    code, _, err = tongues("recipe", "validate", "none.yaml", "--debug", cwd=tmp_path)
+    assert code == 1 and "Traceback" in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run",), ("run", "a", "--runner", "magic"), ("serve",), ("evaluate",), ("nonsense",)]
+)
+def test_wrong_usage_exits_2(arguments):
+    assert tongues(*arguments)[0] == 2
+
+
+def test_version_and_languages():
+    assert tongues("--version")[1].strip()
+    code, out, _ = tongues("recipe", "languages", "--json")
+    assert code == 0 and json.loads(out)["gl"]["flores"] == "glg_Latn"
+
+
+def test_recipe_cp_gives_a_recipe_that_stands_on_its_own(tmp_path):
+    code, out, _ = tongues("recipe", "cp", "quickstart", "mine.yaml", "--json", cwd=tmp_path)
+    assert code == 0 and len(json.loads(out)["copied"]) == 2
+    code, out, _ = tongues("recipe", "show", "mine.yaml", "--json", cwd=tmp_path)
+    assert code == 0 and json.loads(out)["recipe"]["languages"] == ["es", "ca", "gl"]
+    assert (tmp_path / "quickstart" / "instructions.jsonl").is_file()
+    assert tongues("recipe", "cp", "quickstart", "mine.yaml", cwd=tmp_path)[0] == 1
+
+
+def test_chat_without_an_endpoint_says_how_to_start_one(tmp_path):
+    code, _, err = tongues("chat", "-q", "hola", "-w", str(tmp_path))
+    assert code == 1 and "tongues serve" in err
+
+
+def test_evaluate_judgements_reads_the_prose(tmp_path):
+    rows = [
+        {"id": n, "judgement": f"Good. Rating: [[{r}]]", "rating_in_number": 1, "category": c}
+        for n, (r, c) in enumerate([(9, "writing"), (7, "writing"), (2, "math")])
+    ]  # fmt: skip
+    (tmp_path / "j.json").write_text(json.dumps(rows))
+    code, out, _ = tongues("evaluate", "--judgements", "j.json", "--json", cwd=tmp_path)
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["overall"] == {"mean": 6.0, "n": 3}
+    assert answer["categories"]["writing"] == {"mean": 8.0, "n": 2}
