@@ -24,6 +24,8 @@ demo: setup ## the main job on this machine: translate, tune, evaluate, promote,
 	$(BIN)/tongues run recipes/quickstart.yaml
 	$(BIN)/tongues serve quickstart@champion --beside-base --detach
 	$(BIN)/tongues chat --compare
+	$(BIN)/tongues serve base --stop
+	@echo; echo "Now talk to it:   $(BIN)/tongues chat --lang es     (stop it: $(BIN)/tongues serve --stop)"
 
 test: test-unit test-components test-integration ## all tests that this machine can run
 

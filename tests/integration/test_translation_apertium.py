@@ -33,6 +33,33 @@ SENTENCES = [
     "Write a short story about a robot that learns to paint.",
 ]
 
+# Each holds words whose ambiguity the taggers of eng-spa, en-gl or en-eo were not trained on; a
+# tagger that has seen other such words before answers some of them differently.
+AMBIGUOUS = [
+    "I have known its name for years.",
+    "The elected people near the river were included in it.",
+    "Wait till the worn shoes are dry.",
+    "What does it do for them?",
+    "They lay near its door and told it.",
+    "Post it a few times, even at night.",
+    "It starts at ten AM, unlike the last one.",
+    "Do even the dead trees help its roots?",
+    "Mars is red, unlike its moons.",
+    "When was the last time its book was seen?",
+    "I do it for its own good.",
+    "Unlike Mars, its water is near.",
+    "He told me that the included parts do not fit for it.",
+    "Even so, this will help to form the cake called for at times.",
+    "Its surface shows that this is no ordinary stone.",
+    "The algae living near the shore do harm for a time.",
+    "We looked at its style, its paper and any other details.",
+    "I for one like it called by its name.",
+    "What do you post at times, called for or not?",
+    "Does its door open for known guests?",
+    "The lay of the land near Mars is known.",
+    "Elected or not, its members do even less.",
+]
+
 
 def section(**settings) -> ApertiumEngine:
     return ApertiumEngine(kind="apertium", **settings)
@@ -73,13 +100,13 @@ def test_translate_agrees_with_the_apertium_command(target):
 
 
 def test_translate_same_segment_anywhere_in_any_order_same_answer(target):
-    texts = SENTENCES * 12
-    expected = dict(zip(texts, translate(texts, target), strict=True))
-    shuffled = random.Random(4).sample(texts, len(texts))
-    for batch in (1, 7, 64):
-        part = shuffled if batch > 1 else shuffled[:12]
-        outcomes = translate(part, target, batch=batch)
-        assert [o.text for o in outcomes] == [expected[text].text for text in part]
+    texts = [*SENTENCES, *AMBIGUOUS]
+    alone = {text: translate([text], target)[0].text for text in AMBIGUOUS[:6]}
+    expected = dict(zip(texts, (o.text for o in translate(texts, target)), strict=True)) | alone
+    for seed, batch in ((1, 64), (2, 64), (3, 7)):
+        shuffled = random.Random(seed).sample(texts, len(texts))
+        outcomes = translate(shuffled, target, batch=batch)
+        assert [o.text for o in outcomes] == [expected[text] for text in shuffled]
 
 
 @pytest.mark.parametrize("character", "[]{}^$\\/@<>~*#|_+=%&\"'()")

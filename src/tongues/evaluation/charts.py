@@ -13,7 +13,7 @@ _WIDTH, _RIGHT, _ROW, _TOP = 340.0, 58.0, 26.0, 8.0
 """A plot fills a third of the page; right of the axis stand the values."""
 _LETTER, _WIDEST_NAME = 7.3, 140.0
 """Width of a letter at the plots' font size, and the most that names may take of a plot."""
-_CURVES = {"width": 560.0, "left": 52.0, "right": 410.0, "top": 14.0, "bottom": 214.0, "height": 256.0}
+_CURVES = {"width": 480.0, "left": 52.0, "right": 350.0, "top": 14.0, "bottom": 214.0, "height": 256.0}
 Scale = Callable[[float], float]
 Point = Callable[[int, float], tuple[float, float]]
 

@@ -135,7 +135,9 @@ def _refuse_unsafe(folder: Path) -> None:
 def _load(folder: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # one line of ours tells more than a bar per file
     cuda = torch.cuda.is_available()
     closed: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:

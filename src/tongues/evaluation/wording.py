@@ -21,7 +21,7 @@ _FATES = (
 
 
 def headline(changes: Sequence[Change], source_lang: str, against: str) -> str:
-    """What became of every language in one to three short sentences, losses first.
+    """What became of every language in at most four short sentences, losses first.
 
     Args:
         changes: every change against one model.
@@ -34,15 +34,15 @@ def headline(changes: Sequence[Change], source_lang: str, against: str) -> str:
             verdicts.setdefault(change.lang, set()).add(change.verdict)
     if not verdicts:
         return f"Nothing to compare with {against}: no measure was taken on both."
-    source = {source_lang: verdicts.pop(source_lang)} if source_lang in verdicts else {}
-    parts = [*_parts(verdicts), *_parts(source)]
+    parts = _parts(verdicts, source_lang)
     return f"Against {against}, {parts[0]}." + "".join(f" {part[0].upper()}{part[1:]}." for part in parts[1:])
 
 
-def _parts(verdicts: Mapping[str, set[Verdict]]) -> list[str]:
+def _parts(verdicts: Mapping[str, set[Verdict]], source_lang: str) -> list[str]:
     named: dict[str, list[str]] = {}
     for code, found in verdicts.items():
-        named.setdefault(_fate(found), []).append(language(code).name)
+        name = language(code).name + (" (the source)" if code == source_lang else "")
+        named.setdefault(_fate(found), []).append(name)
     return [f"{_listed(sorted(named[words]))} {words}" for words in _FATES if words in named]
 
 

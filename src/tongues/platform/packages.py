@@ -28,8 +28,8 @@ def fetch_wheel(package: str, version: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = f"{package}=={version}"
     _pip("download", wanted, "--no-deps", "--only-binary=:all:", "--dest", str(folder), wanted=wanted)
-    stem = f"{re.sub(r'[-_.]+', '_', package).lower()}-{version}-"
-    wheels = [p for p in folder.glob("*.whl") if re.sub(r"[-_.]+", "_", package).lower() in p.name.lower()]
+    stem = f"{re.sub(r'[-_.]+', '_', package)}-{version}-".lower()
+    wheels = [path for path in folder.glob("*.whl") if path.name.lower().startswith(stem)]
     if len(wheels) != 1:
         raise StorageError(f"expected one wheel {stem}*.whl, found {len(wheels)}", where=str(folder))
     return wheels[0]

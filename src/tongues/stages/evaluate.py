@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tongues.core.digests import canonical_json
+from tongues.core.digests import canonical_json, digest_value
 from tongues.core.errors import EvaluationError
 from tongues.core.manifest import write_atomically
 from tongues.core.progress import LineProgress
@@ -82,9 +82,10 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
         _write_pages(folder, given, scores, scored)
         questions = {lang: items[0].prompt for lang, items in suite.open.items()}
         (folder / QUESTIONS_NAME).write_text(json.dumps(questions, ensure_ascii=False), encoding="utf-8")
-        return Report(
-            facts={"measurements": len(scores[0].measurements), "suite_sha256": scores[0].suite_sha256}
-        )
+        facts = {"measurements": len(scores[0].measurements), "suite_sha256": scores[0].suite_sha256}
+        # The report names the day it was written on, so the scores alone are the content.
+        content = digest_value([one.model_dump(mode="json") for one in scores])
+        return Report(facts=facts, content_sha256=content)
 
     params = {"name": given.recipe.name, "models": {role: _name(given, role) for role in models}}
     inputs: dict[str, Output | str] = {role: output for role, output in scored.items()}  # noqa: C416

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+from tongues.core.digests import digest_files, digest_value
 from tongues.core.records import Record
 from tongues.core.shards import read_shards
 from tongues.stages.given import Given
@@ -108,7 +109,12 @@ def _report(dataset: Output, base: Output, folder: Path, result: TuningResult, a
         "padding_share": round(result.padding_share, 4),
         "parity": asdict(alike),
     }
-    return Report(sorter.tallies, facts=facts, observed=observed, leave=(CHECKPOINTS,))
+    return Report(sorter.tallies, facts, observed, content_sha256=_weights(folder), leave=(CHECKPOINTS,))
+
+
+def _weights(folder: Path) -> str:
+    """Digest of what was learnt; the log beside it has times in it."""
+    return digest_value({name: digest_files(folder / name) for name in (ADAPTER, MERGED)})
 
 
 def _tallied(dataset: Output, result: TuningResult) -> Sorter:

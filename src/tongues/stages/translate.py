@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tongues.core.digests import digest_rows
-from tongues.core.drops import Drop
-from tongues.core.manifest import Tally
 from tongues.core.progress import LineProgress
 from tongues.core.records import ALIGNED_SCHEMA, AlignedRow, SourceRow
 from tongues.core.shards import read_shards, write_shards
@@ -44,14 +43,13 @@ def translate(given: Given, workspace: Workspace, source: Output, lang: str) -> 
     pair = recipe.source.lang, lang
 
     def work(folder: Path) -> Report:
-        fresh(folder)
-        sorter, counts, digests = Sorter(), Counts(), list[str]()
+        counts = Counts()
         with open_ledger(workspace, f"{lang}-{source.manifest.key}") as ledger:
-            rows = _translated(given, workspace, source, lang, engine, ledger, counts)
-            kept = sorter.kept(rows, lang_of=lambda row: row.lang)
-            write_shards(folder / "rows", ALIGNED_SCHEMA, _noting(kept, digests))
-        sorter.write_drops(folder / "dropped")
-        sorter.tallies.setdefault(lang, Tally())
+            write = partial(_write_rows, given, workspace, source, lang, engine, ledger)
+            sorter, digests = write(folder, counts)
+            if counts.failures:
+                workspace.say(f"translate {lang}: {_told(counts)} failed; trying once more what may pass")
+                sorter, digests = write(folder, counts)
         facts = {"lang": lang, "engine": engine.step(*pair).engine, "model": engine.step(*pair).model}
         observed = counts.observed()
         return Report(sorter.tallies, facts=facts, observed=observed, content_sha256=digest_rows(digests))
@@ -99,30 +97,39 @@ def open_ledger(workspace: Workspace, name: str) -> Iterator[Ledger]:
                 storage.publish_file(path, storage.join(folder, path.name))
 
 
-def _translated(
+def _write_rows(
     given: Given,
     workspace: Workspace,
     source: Output,
     lang: str,
     engine: Engine,
     ledger: Ledger,
+    folder: Path,
     counts: Counts,
-) -> Iterator[AlignedRow | Drop]:
-    recipe = given.recipe
-    rows = map(SourceRow.from_row, read_shards(source.folder / "rows"))
-    checks = standard_checks(recipe.translation, RestrictedIdentifier(), recipe.languages)
-    progress = LineProgress(f"translate {lang}", source.manifest.rows_out, "rows", say=workspace.say)
-    return translate_rows(
-        rows,
+) -> tuple[Sorter, list[str]]:
+    """One pass over all rows; in a second one the ledger answers all but what failed and may pass."""
+    fresh(folder)
+    recipe, sorter, digests = given.recipe, Sorter(), list[str]()
+    translated = translate_rows(
+        map(SourceRow.from_row, read_shards(source.folder / "rows")),
         engine=engine,
         source_lang=recipe.source.lang,
         target_lang=lang,
         ledger=ledger,
         protector=SpanProtector.from_section(recipe.translation),
-        checks=checks,
-        progress=progress,
+        checks=standard_checks(recipe.translation, RestrictedIdentifier(), recipe.languages),
+        progress=LineProgress(f"translate {lang}", source.manifest.rows_out, "rows", say=workspace.say),
         counts=counts,
     )
+    kept = sorter.kept(translated, lang_of=lambda row: row.lang)
+    write_shards(folder / "rows", ALIGNED_SCHEMA, _noting(kept, digests))
+    sorter.write_drops(folder / "dropped")
+    sorter.tally(lang)
+    return sorter, digests
+
+
+def _told(counts: Counts) -> str:
+    return ", ".join(f"{segments} {reason}" for reason, segments in sorted(counts.failures.items()))
 
 
 def _noting(rows: Iterator[AlignedRow], digests: list[str]) -> Iterator[dict[str, object]]:

@@ -19,10 +19,12 @@ import re
 import signal
 import tempfile
 from collections.abc import Sequence
+from typing import IO
 
 _PUSH = b"[#p"
 _PUSH_COUNT = 16
 _BLOCK_BYTES = 1 << 16
+_LAST_WORDS_BYTES = 400
 _SPECIAL = re.compile(r"[\[\]$\\/@<>{}]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SUPERBLANK = re.compile(r"(?<!\\)\[(?:\\.|[^\]\\])*\]")
@@ -70,7 +72,7 @@ class ApertiumPipe:
         self._stages: list[asyncio.subprocess.Process] = []
         self._buffer = b""
         self._number = 0
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the pipe)
+        self._stderr: IO[bytes] | None = None
 
     async def exchange(self, texts: Sequence[str], timeout_s: float) -> list[str]:
         """Translate a batch of plain texts.
@@ -113,13 +115,14 @@ class ApertiumPipe:
             await stage.wait()
             # Closing the transport here frees its pipes at once; the event loop may end before it would.
             stage._transport.close()  # type: ignore[attr-defined]
+        if self._stderr is not None:
+            self._stderr.close()
 
     async def _start(self) -> None:
         """Start the stages without a shell: a shell would hold the output open after a stage has died."""
         if self._stages:
             return
-        self._stderr.seek(0)
-        self._stderr.truncate()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         upstream = asyncio.subprocess.PIPE
         for command in self._commands[:-1]:
             reading, writing = os.pipe()
@@ -174,7 +177,8 @@ class ApertiumPipe:
             segment = await self._segment()
         tail = b"[][#%d]" % number
         if not segment.endswith(tail):
-            raise EOFError(f"segment {number} came back as {segment[-60:]!r}, without its number")
+            seen = "nothing" if segment in (b"", push) else repr(segment[-60:])
+            raise EOFError(f"the pipeline gave {seen} for the segment, without its number")
         return unescape(segment.removesuffix(tail).decode())
 
     async def _segment(self) -> bytes:
@@ -190,7 +194,11 @@ class ApertiumPipe:
         return segment
 
     async def _last_words(self, what: str) -> str:
+        """What happened, with the end of what the stages wrote on standard error."""
+        said = b""
+        if self._stderr is not None:
+            length = os.fstat(self._stderr.fileno()).st_size
+            said = os.pread(self._stderr.fileno(), _LAST_WORDS_BYTES, max(length - _LAST_WORDS_BYTES, 0))
         await self.stop()
-        self._stderr.seek(0)
-        words = " ".join(self._stderr.read()[-400:].decode(errors="replace").split())
+        words = " ".join(said.decode(errors="replace").split())
         return f"{what}; it said: {words}" if words else what

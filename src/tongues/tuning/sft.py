@@ -16,11 +16,11 @@ from tongues.core.records import Record
 from tongues.tuning.adapter import export_adapter
 from tongues.tuning.checkpoints import Checkpoints, checkpoint_step
 from tongues.tuning.masks import Example, preview
-from tongues.tuning.models import load_model
+from tongues.tuning.models import choose_attention, load_model
 from tongues.tuning.preflight import Prepared, prepare
 from tongues.tuning.schedule import Schedule, plan_schedule
 from tongues.tuning.steps import StepLog, step_callback
-from tongues.tuning.trainer import trainer_class, use_answer_head
+from tongues.tuning.trainer import keep_inputs_as_they_are, trainer_class, use_answer_head
 from tongues.tuning.validation import validation_losses
 
 OnStep = Callable[[dict[str, float]], None]
@@ -157,7 +157,8 @@ class _Run:
         self.section, self.seed, self.say, self.on_step = section, seed, say, on_step
         self.last = checkpoints.last()
         self.log = StepLog(out / "training-log.jsonl", checkpoint_step(self.last) if self.last else 0)
-        self.trainer = self._trainer(load_model(base, prepared.precision))
+        attention = choose_attention(max(len(row.input_ids) for row in prepared.training))
+        self.trainer = self._trainer(load_model(base, prepared.precision, attention=attention))
         self.model = self.trainer.model
 
     def execute(self) -> _Outcome:
@@ -254,17 +255,6 @@ class _Run:
         if self.last:
             self.say(f"finetune: goes on after step {done} of {self.schedule.steps}")
         return LineProgress("finetune", left, "tokens", say=self.say)
-
-
-def keep_inputs_as_they_are(model: Any, precision: str) -> None:
-    """Let autocast choose the type adapters compute in.
-
-    PEFT turns every input of an adapter into fp32, the type its weights are kept in, and autocast
-    turns it back into bf16: two copies of every activation for nothing.
-    """
-    for module in model.modules():
-        if precision == "bf16" and hasattr(module, "lora_A"):
-            module.cast_input_dtype_enabled = False
 
 
 def _dataset(examples: Sequence[Example], schedule: Schedule) -> Any:

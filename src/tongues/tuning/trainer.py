@@ -108,3 +108,14 @@ def use_answer_head(model: Any) -> None:
         return {"nll": nll}
 
     model.forward = MethodType(forward, model)
+
+
+def keep_inputs_as_they_are(model: Any, precision: str) -> None:
+    """Let autocast choose the type adapters compute in.
+
+    PEFT turns every input of an adapter into fp32, the type its weights are kept in, and autocast
+    turns it back into bf16: two copies of every activation for nothing.
+    """
+    for module in model.modules():
+        if precision == "bf16" and hasattr(module, "lora_A"):
+            module.cast_input_dtype_enabled = False

@@ -1,6 +1,7 @@
 """Training on a tiny random Llama in fp32: against reference losses, interrupted, broken on purpose."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,24 @@ def stop_at(step: int) -> Any:
     return on_step
 
 
+@pytest.mark.parametrize("longest", ["short", "long"])
 def test_train_first_loss_equals_plain_transformers(
-    records: list[Record], tiny_base: Path, tmp_path: Path
+    longest: str, records: list[Record], tiny_base: Path, tmp_path: Path, record: Callable[..., Record]
 ) -> None:
     # One step over all rows; a new adapter adds nothing, so the loss is the base model's own.
-    section = SECTION.model_copy(update={"batch_rows": 20, "max_steps": 1})
-    run(records, tiny_base, tmp_path, section)
-    examples, _ = encode(records[:20], load_tokenizer(tiny_base), max_seq_tokens=512)
+    rows = records[:20] + ([record("long", "un dos tres " * 20)] if longest == "long" else [])
+    section = SECTION.model_copy(update={"batch_rows": len(rows), "max_steps": 1})
+    train(
+        train_records=rows,
+        validation_records=[],
+        base=tiny_base,
+        out=tmp_path,
+        section=section,
+        seed=1,
+        say=silent,
+    )
+    examples, _ = encode(rows, load_tokenizer(tiny_base), max_seq_tokens=512)
+    assert (max(len(e.input_ids) for e in examples) > 192) == (longest == "long")
     total, tokens = reference_nll(load_model(tiny_base, "fp32"), examples)
     assert losses(tmp_path)[0][1] == pytest.approx(total / tokens, rel=1e-5)
 

@@ -1,0 +1,223 @@
+"""The whole road on this machine: the compiled KFP pipeline, S3 and MLflow over HTTP, a tiny real model.
+
+The model is a random two-layer Llama, so its scores mean nothing; what is shown is that the road is
+the same whoever walks it, that walking it twice costs nothing, and that a refusal moves nothing.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.tiny_models import make_tiny_base
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).resolve().parents[2]
+TONGUES = str(Path(sys.executable).parent / "tongues")
+LANGUAGES = ("en", "es", "gl")
+RECIPE = """
+schema_version: 1
+name: tiny
+languages: [es, gl]
+source: {uri: rows.jsonl, dataset: tiny, licence: CC-BY-4.0}
+base_model: {uri: base, name: Tiny, licence: Apache-2.0}
+translation: {engine: {kind: apertium}}
+dataset:
+  methods: [{method: direct, english_rows: 4}, {method: crossin, en2x: 4, x2x: 4}]
+  validation_share: 0.2
+tuning: {lora: {r: 2, alpha: 4}, batch_rows: 4, max_seq_tokens: 400, precision: fp32, checkpoint_steps: 3}
+evaluation:
+  suite: {choices_uri: choices.jsonl, open_uri: open.jsonl, translation_uri: translation.jsonl}
+  max_new_tokens: 4
+gate: {max_choices_drop: 1, max_english_drop: 1, min_target_language_rate: RATE, max_chrf_drop: 100}
+registry: {model: tiny}
+"""
+
+
+def write_inputs(folder: Path, *, rate: float = 0.0) -> Path:
+    """Twelve of the quickstart's rows, four of its questions, and a model made on the spot."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = ROOT / "recipes" / "quickstart"
+    lines = (data / "instructions.jsonl").read_text(encoding="utf-8").splitlines()
+    (folder / "rows.jsonl").write_text("\n".join(lines[::15]), encoding="utf-8")
+    for task in ("choices", "open", "translation"):
+        rows = map(
+            json.loads, (data / "evaluation" / f"{task}.jsonl").read_text(encoding="utf-8").splitlines()
+        )
+        few = [r for r in rows if r["lang"] in LANGUAGES and r["id"].endswith(("001", "002", "003"))]
+        text = "\n".join(json.dumps(r, ensure_ascii=False) for r in few)
+        (folder / f"{task}.jsonl").write_text(text, encoding="utf-8")
+    make_tiny_base(folder / "base")
+    (folder / "recipe.yaml").write_text(RECIPE.replace("RATE", str(rate)))
+    return folder / "recipe.yaml"
+
+
+def run(recipe, workspace, *more, env=None):
+    command = [TONGUES, "run", str(recipe), "-w", str(workspace), "--json", *more]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, env={**os.environ, **(env or {})}
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def contents(root: Path) -> dict[str, set[str]]:
+    """Stage to the content digests that a workspace holds."""
+    found: dict[str, set[str]] = {}
+    for path in root.rglob("manifest.json"):
+        manifest = json.loads(path.read_text())
+        found.setdefault(manifest["stage"], set()).add(manifest["content_sha256"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def apertium():
+    if shutil.which("apertium") is None:
+        pytest.skip("needs Apertium: ./scripts/install-apertium")
+
+
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory, apertium):
+    """One run without KFP, on local files and SQLite."""
+    folder = tmp_path_factory.mktemp("direct")
+    recipe = write_inputs(folder / "in")
+    code, answer, log = run(recipe, folder / "work", "--runner", "direct")
+    assert code == 0, log
+    return recipe, folder / "work", answer
+
+
+def test_run_ends_with_a_champion_and_a_report(direct):
+    _, workspace, answer = direct
+    assert answer["champion"] is True and answer["gate"]["passed"] is True
+    assert answer["model"] == "models:/tiny/1"
+    page = Path(answer["report"]).read_text(encoding="utf-8")
+    assert page.lstrip().startswith("<!doctype html>") and "http://" not in page.replace(
+        "http://www.w3.org", ""
+    )
+    assert set(answer["scores"]) == {"base", "candidate"}
+    assert (workspace / "mlflow.db").is_file()
+
+
+def test_second_run_through_kfp_finds_everything_finished(direct):
+    recipe, workspace, first = direct
+    before = {p: p.stat().st_mtime_ns for p in workspace.rglob("manifest.json")}
+    started = time.monotonic()
+    code, answer, log = run(recipe, workspace, "--runner", "kfp-local")
+    assert code == 0, log
+    assert (answer["requests_now"], answer["steps_now"]) == (0, 0)
+    assert answer["model"] == first["model"]
+    assert {p: p.stat().st_mtime_ns for p in workspace.rglob("manifest.json")} == before
+    assert "already; nothing moved" in log
+    assert time.monotonic() - started < 120
+
+
+def test_lineage_names_the_file_that_changed(direct):
+    _, workspace, _ = direct
+    verify = [TONGUES, "lineage", "verify", "tiny@champion", "-w", str(workspace), "--json"]
+    done = subprocess.run(verify, capture_output=True, text=True, timeout=120)
+    assert json.loads(done.stdout)["verified"] is True, done.stdout
+    target = next(workspace.glob("assemble/*/train/part-00000.parquet"))
+    original = target.read_bytes()
+    target.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    done = subprocess.run(verify, capture_output=True, text=True, timeout=120)
+    target.write_bytes(original)
+    assert done.returncode == 1
+    assert any(str(target) in fault for fault in json.loads(done.stdout)["faults"])
+
+
+def test_gate_refusal_exits_3_with_reasons_and_moves_nothing(tmp_path, apertium):
+    recipe = write_inputs(tmp_path / "in", rate=1.0)
+    code, answer, log = run(recipe, tmp_path / "work", "--runner", "kfp-local")
+    assert code == 3
+    assert "refused" in answer["error"]["what"] and "nothing moved" in answer["error"]["what"]
+    show = [TONGUES, "lineage", "show", "tiny@champion", "-w", str(tmp_path / "work")]
+    assert subprocess.run(show, capture_output=True, timeout=120).returncode == 1
+    assert (
+        subprocess.run([*show[:3], "tiny@candidate", *show[4:]], capture_output=True, timeout=120).returncode
+        == 0
+    )
+
+
+@pytest.fixture
+def bucket():
+    """An S3 server on loopback: moto, spoken to by boto3 over HTTP."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    env = {
+        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    client = boto3.client(
+        "s3", endpoint_url=env["AWS_ENDPOINT_URL_S3"], aws_access_key_id="test", aws_secret_access_key="test"
+    )
+    client.create_bucket(Bucket="tongues")
+    yield env, client
+    server.stop()
+
+
+@pytest.fixture
+def mlflow_server(tmp_path):
+    """A real MLflow server over HTTP."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+               "--backend-store-uri", f"sqlite:///{tmp_path}/m.db", "--artifacts-destination", str(tmp_path / "a")]  # fmt: skip
+    with (
+        (tmp_path / "mlflow.log").open("w") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as server,
+    ):
+        try:
+            _wait_for(f"{address}/health", server)
+            yield address
+        finally:
+            server.terminate()
+
+
+def _wait_for(address: str, server: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+        except OSError:
+            time.sleep(0.3)
+        else:
+            return
+    pytest.fail("MLflow did not start")
+
+
+def test_kfp_with_s3_and_mlflow_over_http_gives_the_digests_of_the_local_run(
+    direct, bucket, mlflow_server, tmp_path
+):
+    _, local, _ = direct
+    env, client = bucket
+    recipe = write_inputs(tmp_path / "in")
+    for path in sorted(p for p in recipe.parent.rglob("*") if p.is_file()):
+        client.upload_file(str(path), "tongues", f"in/{path.relative_to(recipe.parent).as_posix()}")
+    (tmp_path / "in").rename(tmp_path / "moved")  # only the object store has the inputs now
+    text = RECIPE.replace("RATE", "0.0").replace("uri: base", "uri: s3://tongues/in/base")
+    client.put_object(Bucket="tongues", Key="in/recipe.yaml", Body=text.encode())
+    home = {"HOME": str(tmp_path / "pod"), "MLFLOW_TRACKING_URI": mlflow_server}
+    code, answer, log = run("s3://tongues/in/recipe.yaml", "s3://tongues/work", env={**env, **home})
+    assert code == 0, log
+    assert answer["champion"] is True
+    here = contents(local)
+    there = contents(tmp_path / "pod" / ".cache" / "tongues")
+    for stage in ("prepare", "base", "translate", "gather", "assemble", "finetune"):
+        assert there[stage] == here[stage], stage
+    keys = {o["Key"] for o in client.list_objects_v2(Bucket="tongues", Prefix="work/finetune/")["Contents"]}
+    assert any(k.endswith("merged/model.safetensors") for k in keys)
+    assert any(k.endswith("manifest.json") for k in keys)
