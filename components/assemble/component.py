@@ -14,9 +14,6 @@ def assemble(recipe: str, workspace: str, store: str, card: dsl.Output[dsl.Markd
         workspace: folder or s3:// prefix for all outputs.
         store: URI of the aligned store.
         card: what the dataset holds, per language.
-
-    Returns:
-        URI of the dataset.
     """
     from tongues.stages import steps
 

@@ -21,15 +21,8 @@ def evaluate(
         workspace: folder or s3:// prefix for all outputs.
         tuned: URI of the tuned model.
         base: URI of the base model.
-        report: the comparison as a page.
-        metrics: task/language/metric of the tuned model.
-
-    Returns:
-        URI of the evaluation.
     """
     from tongues.stages import steps
 
-    uri, measured = steps.evaluate(recipe, workspace, tuned, base, report_path=report.path)
-    for name, value in measured.items():
-        metrics.log_metric(name, value)
-    return uri
+    where = {"report_path": report.path, "log_metric": metrics.log_metric}
+    return steps.evaluate(recipe, workspace, tuned, base, **where)

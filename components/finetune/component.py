@@ -15,9 +15,6 @@ def finetune(recipe: str, workspace: str, dataset: str, base: str, model: dsl.Ou
         dataset: URI of the dataset.
         base: URI of the base model.
         model: reference to the tuned model; the weights stay in the workspace.
-
-    Returns:
-        URI of the tuned model.
     """
     from tongues.stages import steps
 

@@ -16,9 +16,6 @@ def gather(recipe: str, workspace: str, source: str, translations: List[str]) ->
         workspace: folder or s3:// prefix for all outputs.
         source: URI of the source rows.
         translations: URIs of the translated rows, one per language.
-
-    Returns:
-        URI of the aligned store.
     """
     from tongues.stages import steps
 

@@ -16,9 +16,6 @@ def prepare(recipe: str, workspace: str) -> NamedTuple(
     Args:
         recipe: recipe as a path, an s3:// URI, or the YAML itself.
         workspace: folder or s3:// prefix for all outputs.
-
-    Returns:
-        URIs of the source rows and of the base model, and the languages to teach.
     """
     from collections import namedtuple
 

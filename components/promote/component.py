@@ -17,9 +17,6 @@ def promote(
         version: registered version to decide on.
         evaluation: URI of the evaluation.
         decision: every clause with its numbers.
-
-    Returns:
-        The model that the alias now names, as models:/NAME@champion.
     """
     from tongues.stages import steps
 

@@ -14,9 +14,6 @@ def register(recipe: str, workspace: str, tuned: str, evaluation: str) -> str:
         workspace: folder or s3:// prefix for all outputs.
         tuned: URI of the tuned model.
         evaluation: URI of the evaluation.
-
-    Returns:
-        Version number of the registered model.
     """
     from tongues.stages import steps
 

@@ -14,9 +14,6 @@ def translate(recipe: str, workspace: str, source: str, language: str) -> str:
         workspace: folder or s3:// prefix for all outputs.
         source: URI of the source rows.
         language: BCP-47 code.
-
-    Returns:
-        URI of the translated rows.
     """
     from tongues.stages import steps
 

@@ -103,13 +103,21 @@ def finetune(recipe: str, workspace: str, dataset: str, base: str) -> tuple[str,
 
 @step
 def evaluate(
-    recipe: str, workspace: str, tuned: str, base: str, *, report_path: str
-) -> tuple[str, dict[str, float]]:
-    """Scores and report; returns the URI and the tuned model's measurements."""
+    recipe: str,
+    workspace: str,
+    tuned: str,
+    base: str,
+    *,
+    report_path: str,
+    log_metric: Callable[[str, float], None],
+) -> str:
+    """Scores and report; returns their URI, copies the report, logs the tuned model's measurements."""
     given, place = _open(recipe, workspace)
     evaluation = evaluating.evaluate(given, place, place.open(tuned), place.open(base))
     shutil.copyfile(evaluation.report, report_path)
-    return evaluation.output.uri, {n: m.value for n, m in evaluation.candidate.measurements.items()}
+    for name, measurement in evaluation.candidate.measurements.items():
+        log_metric(name, measurement.value)
+    return evaluation.output.uri
 
 
 @step

@@ -9,8 +9,10 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tongues.core.recipe import TuningSection
+from tongues.tuning.masks import Example
 
 _BATCHES_PER_WINDOW = 32
 
@@ -79,3 +81,10 @@ def _group_by_length(
         draw.shuffle(full)
         order += [i for batch in full + rest for i in batch]  # a short batch only at the very end
     return order
+
+
+def scheduled_dataset(examples: Sequence[Example], schedule: Schedule) -> Any:
+    """A `datasets.Dataset` that holds each row once and shows them in the schedule's order."""
+    from datasets import Dataset
+
+    return Dataset.from_list([e.columns() for e in examples]).select(list(schedule.order))

@@ -15,10 +15,10 @@ from tongues.core.recipe import TuningSection
 from tongues.core.records import Record
 from tongues.tuning.adapter import export_adapter
 from tongues.tuning.checkpoints import Checkpoints, checkpoint_step
-from tongues.tuning.masks import Example, preview
+from tongues.tuning.masks import preview
 from tongues.tuning.models import choose_attention, load_model
 from tongues.tuning.preflight import Prepared, prepare
-from tongues.tuning.schedule import Schedule, plan_schedule
+from tongues.tuning.schedule import Schedule, plan_schedule, scheduled_dataset
 from tongues.tuning.steps import StepLog, step_callback
 from tongues.tuning.trainer import keep_inputs_as_they_are, trainer_class, use_answer_head
 from tongues.tuning.validation import validation_losses
@@ -196,7 +196,7 @@ class _Run:
         trainer = trainer_class()(
             model=model,
             args=self._arguments(),
-            train_dataset=_dataset(self.prepared.training, self.schedule),
+            train_dataset=scheduled_dataset(self.prepared.training, self.schedule),
             processing_class=self.prepared.tokenizer,
             peft_config=LoraConfig(
                 r=lora.r,
@@ -255,13 +255,6 @@ class _Run:
         if self.last:
             self.say(f"finetune: goes on after step {done} of {self.schedule.steps}")
         return LineProgress("finetune", left, "tokens", say=self.say)
-
-
-def _dataset(examples: Sequence[Example], schedule: Schedule) -> Any:
-    """All rows once, seen through the schedule's order."""
-    from datasets import Dataset
-
-    return Dataset.from_list([e.columns() for e in examples]).select(list(schedule.order))
 
 
 def _show_masks(records: Sequence[Record], prepared: Prepared, out: Path, say: Say) -> None:

@@ -12,7 +12,7 @@ from tongues.core.digests import digest_files
 from tongues.core.errors import TuningError
 from tongues.core.recipe import LoraSection, TuningSection
 from tongues.core.records import Record
-from tongues.tuning.merge import merge, parity
+from tongues.tuning.merge import _round_to_bf16, merge, parity
 from tongues.tuning.sft import train
 
 PROMPTS = ["Count to 3, please", "Bon dia"]
@@ -64,6 +64,21 @@ def test_merge_keeps_a_change_smaller_than_the_rounding_step(
     assert result.fold == pytest.approx(1, abs=0.02)
     assert result.prompts == 2
     assert result.tokens == 48
+
+
+def test_merge_rounding_is_right_on_average_and_leaves_bf16_numbers_alone() -> None:
+    import torch
+
+    step = 2.0**-7  # between neighbours of 1 in bf16; to the nearest, a quarter of it is lost whole
+    between = torch.nn.Linear(100, 100, bias=False)
+    on_grid = torch.nn.Linear(100, 100, bias=False)
+    torch.nn.init.constant_(between.weight, 1 + step / 4)
+    on_grid.weight.data = on_grid.weight.data.bfloat16().float()
+    before = on_grid.weight.clone()
+    _round_to_bf16(torch.nn.ModuleList([between, on_grid]))
+    assert set(between.weight.flatten().tolist()) == {1.0, 1 + step}
+    assert float(between.weight.detach().float().mean()) == pytest.approx(1 + step / 4, abs=step / 50)
+    assert bool((on_grid.weight.float() == before).all())
 
 
 def test_merge_twice_gives_the_same_bytes(bf16_base: Path, adapter: Path, tmp_path: Path) -> None:
