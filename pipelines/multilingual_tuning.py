@@ -42,7 +42,7 @@ def translate_languages(recipe: str, workspace: str, source: str, languages: Lis
 
 @dsl.pipeline(
     name="multilingual-tuning",
-    description="Translate, assemble, fine-tune, evaluate per language, register; promote if the gate passes.",
+    description="Translate, assemble, fine-tune, evaluate per language, register, promote if the gate agrees",
 )
 def multilingual_tuning(recipe: str, workspace: str) -> str:
     """The whole road.

@@ -1,6 +1,7 @@
-"""A model small enough for a test and real enough to be trained, merged and asked: made on the spot."""
+"""Models small enough for a test and real enough to be trained, merged and asked: made on the spot."""
 
 from pathlib import Path
+from typing import Any
 
 _TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -9,11 +10,41 @@ _TEMPLATE = (
 _TEXT = ["Good morning, how are you?", "Buenos días, ¿cómo está?", "Bos días, como está?", "one two three"]
 
 
-def make_tiny_base(folder: Path) -> Path:
-    """Write a random two-layer Llama with a byte-level tokenizer and a ChatML template; same bytes each time."""
+def save_tiny_llama(folder: Path, tokenizer: Any, *, context_tokens: int, spread: float = 0.02) -> Path:
+    """Write a random two-layer Llama in fp32 with a tokenizer; the same bytes each time.
+
+    Args:
+        folder: receives the model.
+        tokenizer: its size and special tokens are the model's.
+        context_tokens: longest input.
+        spread: standard deviation of the weights; 0.2 makes answers differ visibly.
+    """
     import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=context_tokens,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_range=spread,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_tiny_base(folder: Path) -> Path:
+    """Write a tiny Llama with a byte-level tokenizer and a ChatML template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -24,23 +55,7 @@ def make_tiny_base(folder: Path) -> Path:
         vocab_size=320, special_tokens=["<s>", *marks], initial_alphabet=alphabet, show_progress=False
     )
     bpe.train_from_iterator(_TEXT, trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, bos_token="<s>", eos_token=marks[1], pad_token=marks[1]
-    )
+    end = marks[1]
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token=end, pad_token=end)
     tokenizer.chat_template = _TEMPLATE
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=1024,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_tiny_llama(folder, tokenizer, context_tokens=1024)

@@ -41,6 +41,7 @@ COPY --from=build /opt/tongues /opt/tongues
 # Any user id works, as some platforms choose their own: nothing is written outside /tmp, and USER and HOME
 # are given because an unknown id has neither.
 ENV PATH=/opt/tongues/bin:${PATH} \
+    OMP_WAIT_POLICY=PASSIVE \
     HOME=/tmp \
     USER=tongues \
     HF_HOME=/tmp/huggingface \

@@ -37,9 +37,10 @@ def embedded_sources(compiled):
 
 
 def test_all_components_are_visited():
-    assert sorted(
-        ["prepare", "translate", "gather", "assemble", "finetune", "evaluate", "register", "promote"]
-    ) == NAMES
+    assert (
+        sorted(["prepare", "translate", "gather", "assemble", "finetune", "evaluate", "register", "promote"])
+        == NAMES
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -136,7 +136,7 @@ def test_lineage_names_the_file_that_changed(direct):
 
 def test_gate_refusal_exits_3_with_reasons_and_moves_nothing(tmp_path, apertium):
     recipe = write_inputs(tmp_path / "in", rate=1.0)
-    code, answer, log = run(recipe, tmp_path / "work", "--runner", "kfp-local")
+    code, answer, _ = run(recipe, tmp_path / "work", "--runner", "kfp-local")
     assert code == 3
     assert "refused" in answer["error"]["what"] and "nothing moved" in answer["error"]["what"]
     show = [TONGUES, "lineage", "show", "tiny@champion", "-w", str(tmp_path / "work")]
@@ -174,8 +174,9 @@ def mlflow_server(tmp_path):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-               "--backend-store-uri", f"sqlite:///{tmp_path}/m.db", "--artifacts-destination", str(tmp_path / "a")]  # fmt: skip
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{tmp_path}/m.db"]
+    command += ["--artifacts-destination", str(tmp_path / "a")]
     with (
         (tmp_path / "mlflow.log").open("w") as log,
         subprocess.Popen(command, stdout=log, stderr=log) as server,

@@ -1,17 +1,20 @@
 """The object store over real HTTP: moto's server with boto3 as the pods use it."""
 
+from pathlib import Path
+
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.unit.stages.test_workspace import RECIPE
 from tongues.core.digests import digest_files
 from tongues.core.errors import StorageError
 from tongues.core.manifest import Manifest, read_manifest, write_manifest
+from tongues.core.recipe_file import load_recipe
 from tongues.platform import storage
 from tongues.stages.workspace import Report, Workspace
 
 pytestmark = pytest.mark.integration
+QUICKSTART = Path(__file__).resolve().parents[2] / "recipes" / "quickstart.yaml"
 
 
 @pytest.fixture
@@ -74,7 +77,7 @@ def test_workspace_on_s3_is_found_finished_from_another_machine(bucket, tmp_path
 
     def go(scratch, work):
         place = Workspace(bucket, scratch=scratch, say=lambda _: None)
-        return place.finish("stage", recipe=RECIPE, inputs={"f": "1"}, params=1, work=work)
+        return place.finish("stage", recipe=load_recipe(QUICKSTART), inputs={"f": "1"}, params=1, work=work)
 
     first = go(tmp_path / "laptop", work)
     second = go(tmp_path / "pod", lambda folder: pytest.fail("did the work again"))

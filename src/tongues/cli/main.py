@@ -4,6 +4,7 @@ Exit codes: 0 ok, 1 one of our errors, 2 wrong usage, 3 the promotion gate refus
 This module and the verbs import nothing heavy at the top, so that `--help` is there at once.
 """
 
+import os
 import sys
 
 import typer
@@ -24,6 +25,9 @@ from tongues.cli import (
     serve,
     translate,
 )  # fmt: skip
+
+# Threads that spin while they wait slow a busy CPU down several times; must be set before torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = typer.Typer(
     name="tongues",

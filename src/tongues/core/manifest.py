@@ -187,6 +187,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
+            os.fchmod(handle, 0o644)  # mkstemp makes it private, and other pods read it
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

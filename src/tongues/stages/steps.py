@@ -36,7 +36,7 @@ def say(line: str) -> None:
 
 
 def step(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn a `TonguesError` into a line, a failure file and an exit code."""
+    """Turn a `TonguesError` into a line, a failure file and an exit code; a bug into a failure file."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -46,6 +46,9 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
             say(f"error: {error.line()}")
             _leave(error)
             sys.exit(error.exit_code)
+        except Exception as error:
+            _leave(TonguesError(f"{type(error).__name__}: {error}", where=f"step {function.__name__}"))
+            raise
 
     return run
 

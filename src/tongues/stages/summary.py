@@ -40,6 +40,7 @@ class Summary:
 
     Args:
         stages: in the order of the flow.
+        elapsed_s: seconds from the start of the run to here.
         requests_now: requests that translation engines got in this run.
         steps_now: optimiser steps of this run.
         scores: of every model compared.
@@ -51,6 +52,7 @@ class Summary:
     """
 
     stages: list[StageLine]
+    elapsed_s: float
     requests_now: int
     steps_now: int
     scores: tuple[Scores, ...]
@@ -68,9 +70,8 @@ class Summary:
     def print(self) -> None:
         """For people."""
         done = [s for s in self.stages if s.done_now]
-        seconds = sum(s.wall_s for s in done)
         print(
-            f"\n{len(done)} of {len(self.stages)} stages done now in {seconds:.0f} s, the others found "
+            f"\n{len(done)} of {len(self.stages)} stages done in this run of {self.elapsed_s:.0f} s, the others found "
             f"finished; {self.requests_now} translation requests, {self.steps_now} training steps.\n"
         )
         print_terminal(self.scores)
@@ -91,6 +92,7 @@ def summarise(flow: Flow, started: datetime) -> Summary:
     now = {line.uri for line in lines if line.done_now}
     return Summary(
         stages=lines,
+        elapsed_s=round((datetime.now(UTC) - started).total_seconds(), 1),
         requests_now=sum(o.manifest.observed["requests"] for o in flow.translations.values() if o.uri in now),
         steps_now=flow.tuned.manifest.observed["steps_run"] if flow.tuned.uri in now else 0,
         scores=flow.evaluation.scores,

@@ -36,7 +36,7 @@ def test_bytes_round_trip_and_missing_file_is_none(tmp_path):
 
 
 def test_fetch_file_that_is_missing_says_which(tmp_path):
-    with pytest.raises(StorageError, match="gone.jsonl: no such file"):
+    with pytest.raises(StorageError, match=r"gone\.jsonl: no such file"):
         storage.fetch_file(str(tmp_path / "gone.jsonl"), tmp_path / "x")
 
 

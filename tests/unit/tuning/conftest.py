@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.tiny_models import save_tiny_llama
 from tongues.core.records import Message, Record, Source
 
 CHATML = (
@@ -84,28 +85,8 @@ def tokenizers_by_style() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory, tokenizers_by_style: dict[str, Any]) -> Path:
     """A random two-layer Llama in fp32 with the ChatML tokenizer, as a model folder."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     tokenizer = tokenizers_by_style["chatml"]
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        initializer_range=0.2,
-    )
-    folder = tmp_path_factory.mktemp("base")
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_tiny_llama(tmp_path_factory.mktemp("base"), tokenizer, context_tokens=512, spread=0.2)
 
 
 def make_record(user: str, answer: str, lang: str = "es", system: str = "") -> Record:

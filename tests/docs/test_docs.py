@@ -1,0 +1,70 @@
+"""The documents say what is there: links lead somewhere, generated pages are current, commands exist."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from docs import generate
+
+ROOT = Path(__file__).resolve().parents[2]
+TRACKED = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+PAGES = [ROOT / name for name in TRACKED if (ROOT / name).is_file()]
+_LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)")
+
+
+def test_there_are_pages_to_check():
+    assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md"} <= set(TRACKED)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_relative_link_leads_to_a_file(page):
+    missing = [
+        link for link in _LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()
+    ]
+    assert not missing
+
+
+def test_every_test_named_in_the_fault_table_exists():
+    named = re.findall(
+        r"`(tests/[^`]+\.py)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    )
+    assert len(named) >= 10
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [
+        ("cli.md", generate.cli_page),
+        ("recipe.md", generate.recipe_page),
+        ("languages.md", generate.languages_page),
+    ],
+)
+def test_generated_reference_is_current(name, page):
+    assert (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8") == generate.MADE + page()
+
+
+def test_ci_runs_the_commands_of_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ (make \w+)", readme, flags=re.MULTILINE)
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert commands == ["make demo", "make test"]
+    assert all(re.search(rf"^{command}$", script, flags=re.MULTILINE) for command in commands)
+
+
+def test_every_tongues_command_in_the_readme_exists():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    reference = generate.cli_page()
+    used = set(re.findall(r"tongues (\w+(?: (?:cp|validate|verify|show|ls))?)\b", readme))
+    commands = {u for u in used if f"## `tongues {u.split()[0]}" in reference}
+    assert {"recipe cp", "plan", "run", "chat", "lineage verify"} <= commands
+
+
+def test_every_recipe_opens_with_what_command_hardware_and_time():
+    recipes = sorted((ROOT / "recipes").glob("*.yaml"))
+    assert recipes
+    for recipe in recipes:
+        head = recipe.read_text(encoding="utf-8").split("schema_version")[0]
+        assert all(word in head for word in ("# Command:", "# Hardware:", "# Time:")), recipe
