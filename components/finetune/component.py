@@ -14,7 +14,6 @@ def finetune(recipe: str, workspace: str, dataset: str, base: str, model: dsl.Ou
         workspace: folder or s3:// prefix for all outputs.
         dataset: URI of the dataset.
         base: URI of the base model.
-        model: reference to the tuned model; the weights stay in the workspace.
     """
     from tongues.stages import steps
 

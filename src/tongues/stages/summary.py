@@ -70,13 +70,14 @@ class Summary:
     def print(self) -> None:
         """For people."""
         done = [s for s in self.stages if s.done_now]
+        work = f"{self.requests_now} translation requests, {self.steps_now} training steps"
+        found = "the others found finished"
         print(
-            f"\n{len(done)} of {len(self.stages)} stages done in this run of {self.elapsed_s:.0f} s, the others found "
-            f"finished; {self.requests_now} translation requests, {self.steps_now} training steps.\n"
+            f"\n{len(done)} of {len(self.stages)} stages done in {self.elapsed_s:.0f} s, {found}; {work}.\n"
         )
         print_terminal(self.scores)
-        print(f"\nGate: {'passed' if self.gate['passed'] else 'refused'}. {self.model}"
-              f"{' is the champion' if self.champion else ''}.")  # fmt: skip
+        verdict = "passed" if self.gate["passed"] else "refused"
+        print(f"\nGate: {verdict}. {self.model}{' is the champion' if self.champion else ''}.")
         print(f"Report:  {self.report}\nMLflow:  {self.tracking}")
 
 
