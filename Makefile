@@ -6,6 +6,9 @@ BIN := .venv/bin
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export TONGUES_WORKSPACE ?= .tongues
 STAMP := .venv/.installed
+# Tests that want a real pretrained model take the one that `make demo` fetched, where it has run.
+FETCHED := $(firstword $(wildcard $(CURDIR)/.tongues/base/*/manifest.json))
+export TONGUES_TEST_MODEL ?= $(patsubst %/manifest.json,%,$(FETCHED))
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'

@@ -63,5 +63,5 @@ def multilingual_tuning(recipe: str, workspace: str) -> str:
     tuned = _uncached(finetune(dataset=dataset, base=base, **where)).outputs["Output"]
     evaluation = _uncached(evaluate(tuned=tuned, base=base, **where)).outputs["Output"]
     version = _light(register(tuned=tuned, evaluation=evaluation, **where)).output
-    decision = _light(promote(version=version, evaluation=evaluation, **where))
+    decision = _uncached(promote(version=version, evaluation=evaluation, **where))  # a refusal is final
     return decision.outputs["Output"]

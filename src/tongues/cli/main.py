@@ -4,6 +4,7 @@ Exit codes: 0 ok, 1 one of our errors, 2 wrong usage, 3 the promotion gate refus
 This module and the verbs import nothing heavy at the top, so that `--help` is there at once.
 """
 
+import contextlib
 import os
 import sys
 
@@ -71,8 +72,11 @@ def main() -> None:
     """Run the command line; the entry point of the installed script."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    # A library that prints must not get between a program and the one object it asked for.
+    elsewhere = contextlib.redirect_stdout(sys.stderr) if "--json" in sys.argv else contextlib.nullcontext()
     try:
-        app()
+        with elsewhere:
+            app()
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; run the same command again to go on from here\n")
         raise SystemExit(130) from None

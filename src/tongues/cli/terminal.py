@@ -23,7 +23,7 @@ DEFAULT_WORKSPACE = ".tongues"
 def show(result: Mapping[str, Any], *, as_json: bool, human: Callable[[], None]) -> None:
     """Print a verb's result: one JSON object, or what a person wants to read."""
     if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False, sort_keys=True) + "\n")
+        _write_json(dict(result))
     else:
         human()
 
@@ -48,10 +48,17 @@ def report_error(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong in one line (or one per problem) and return the exit code."""
     code = error.exit_code if isinstance(error, TonguesError) else 1
     if as_json:
-        sys.stdout.write(json.dumps({"error": _as_dict(error), "exit_code": code}, ensure_ascii=False) + "\n")
+        _write_json({"error": _as_dict(error), "exit_code": code})
     for line in _lines(error):
         sys.stderr.write(line + "\n")
     return code
+
+
+def _write_json(value: dict[str, Any]) -> None:
+    """Write to the real standard output, which with --json nothing else reaches (see `main`)."""
+    stream = sys.__stdout__ or sys.stdout
+    stream.write(json.dumps(value, ensure_ascii=False, sort_keys=True) + "\n")
+    stream.flush()
 
 
 def _lines(error: Exception) -> list[str]:

@@ -6,6 +6,7 @@ the lines of the stages reach the user.
 """
 
 import importlib
+import io
 import json
 import os
 import subprocess
@@ -13,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
 
 from tongues.core.errors import PreflightError, TonguesError
 from tongues.core.progress import Say
@@ -121,12 +124,25 @@ def _read_failure(failure: Path, log: Path) -> dict[str, Any]:
     return {"what": f"the run ended without a result: {tail}", "where": str(log), "fix": "", "exit_code": 1}
 
 
+def _without_retries(compiled: str) -> str:
+    """Retries are for lost pods; here a step fails for a reason, which nobody should wait for."""
+    yaml = YAML(typ="safe", pure=True)
+    ir = yaml.load(compiled)
+    for dag in [ir["root"]["dag"], *(c["dag"] for c in ir["components"].values() if "dag" in c)]:
+        for task in dag["tasks"].values():
+            task.pop("retryPolicy", None)
+    stream = io.StringIO()
+    yaml.dump(ir, stream)
+    return stream.getvalue()
+
+
 def _run_here(compiled: str, arguments: str, root: str) -> None:
     from kfp import components, local
 
     runner = local.SubprocessRunner(use_venv=False)
     local.init(runner=runner, pipeline_root=str(Path(root) / "steps"), raise_on_error=True)
-    task = components.load_component_from_file(compiled)(**json.loads(arguments))
+    pipeline = components.load_component_from_text(_without_retries(Path(compiled).read_text()))
+    task = pipeline(**json.loads(arguments))
     (Path(root) / "result.json").write_text(json.dumps(task.output))
 
 
