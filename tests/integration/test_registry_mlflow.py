@@ -15,6 +15,7 @@ import httpx
 from tongues.core.errors import GateRefusedError, RegistryError
 from tongues.core.recipe import GateSection, RegistrySection
 from tongues.core.scores import Measurement, Scores
+from tongues.platform.model_versions import source_problem
 from tongues.platform.processes import free_port, start_group, stop_group
 from tongues.platform.tracking import DatasetInput, StepMetrics, Tracking
 from tongues.promotion import registry
@@ -285,7 +286,7 @@ def test_champion_without_scores_says_how_to_go_on(sqlite):
 
 
 def test_server_local_folder_is_refused_before_anything_is_registered(remote, tmp_path):
-    assert remote.models.source_problem("s3://bucket/k") is None
+    assert source_problem(remote.uri, "s3://bucket/k") is None
     with pytest.raises(RegistryError, match="takes no model from a local folder"):
         enlist(remote, "local-source", "1", folder=tmp_path)
     assert remote.models.versions("local-source") == []

@@ -50,7 +50,7 @@ def connect(uri: str) -> MlflowClient:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if uri.startswith("http"):
-        _reach(uri)
+        reach(uri)
     if uri.startswith(_SQLITE):
         _open(uri)
     with explained(uri, "connect"):
@@ -60,7 +60,7 @@ def connect(uri: str) -> MlflowClient:
         return MlflowClient(uri, uri)
 
 
-def _reach(uri: str) -> None:
+def reach(uri: str) -> None:
     """Find out in seconds, not after MLflow's minutes of retries, that nobody is there."""
     import httpx
 

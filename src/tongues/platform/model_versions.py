@@ -41,6 +41,17 @@ class ModelVersion:
     tags: dict[str, str]
 
 
+def source_problem(tracking_uri: str, uri: str) -> str | None:
+    """Why an MLflow would refuse a model version at a URI; None if it would not.
+
+    A tracking server only takes object-store URIs; SQLite takes local folders too.
+    """
+    if not tracking_uri.startswith("http") or local_path(uri) is None:
+        return None
+    fix = "keep the workspace in an object store (s3://...), or leave registry.tracking_uri out to use SQLite"
+    return f"{shown(tracking_uri)}: an MLflow server takes no model from a local folder ({uri}); {fix}"
+
+
 class ModelVersions:
     """All registered models of one MLflow.
 
@@ -51,16 +62,6 @@ class ModelVersions:
 
     def __init__(self, uri: str, client: MlflowClient) -> None:
         self.uri, self.client = uri, client
-
-    def source_problem(self, uri: str) -> str | None:
-        """Why this MLflow would refuse a model version at that URI; None if it would not.
-
-        A tracking server only takes object-store URIs; SQLite takes local folders too.
-        """
-        if not self.uri.startswith("http") or local_path(uri) is None:
-            return None
-        return f"{shown(self.uri)}: an MLflow server takes no model from a local folder ({uri}); keep the \
-workspace in an object store (s3://...), or leave registry.tracking_uri out to use SQLite"
 
     def create_version(
         self, model: str, *, uri: str, sha256: str, run_id: str, tags: Mapping[str, str]
@@ -74,7 +75,7 @@ workspace in an object store (s3://...), or leave registry.tracking_uri out to u
             run_id: run they came from.
             tags: set on a new version.
         """
-        if problem := self.source_problem(uri):
+        if problem := source_problem(self.uri, uri):
             raise RegistryError(problem)
         path = local_path(uri)
         source = uri if path is None else path.resolve().as_uri()

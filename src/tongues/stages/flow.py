@@ -33,7 +33,7 @@ class Flow:
     """
 
     def __init__(self, given: Given, workspace: Workspace) -> None:
-        preflight(given)
+        preflight(given, workspace)
         self.given, self.workspace = given, workspace
 
     def quiet(self) -> "Flow":

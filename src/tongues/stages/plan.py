@@ -65,7 +65,7 @@ def plan(given: Given, workspace: Workspace) -> Plan:
     Raises:
         PreflightError: the recipe cannot run here; lists everything that is wrong.
     """
-    preflight(given)
+    preflight(given, workspace)
     source = prepare(given, workspace)
     engine = build_engine(given.recipe.translation.engine)
     with open_ledger(workspace, "plan") as ledger:

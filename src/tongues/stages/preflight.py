@@ -1,22 +1,32 @@
 """Everything that can be checked before anything is spent, all problems at once."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from tongues.core.errors import PreflightError, ProblemsError, TonguesError
 from tongues.evaluation.suite import load_suite
 from tongues.platform import storage
+from tongues.platform.mlflow_connection import reach, resolve_tracking_uri
+from tongues.platform.model_versions import source_problem
 from tongues.stages.given import Given
+from tongues.stages.workspace import Workspace
 from tongues.translation.engines import check_engine
 from tongues.tuning.base_model import check_base
 
 
-def preflight(given: Given) -> None:
-    """Check inputs, engine and base model of a recipe.
+def preflight(given: Given, workspace: Workspace | None = None) -> None:
+    """Check inputs, engine, base model and, where a workspace is given, the registry.
+
+    Args:
+        given: the recipe.
+        workspace: where the run would keep its outputs; without it the registry is not looked at.
 
     Raises:
         PreflightError: lists everything that is wrong, each with what to do.
     """
     checks: list[Callable[[Given], None]] = [_source, _engine, _base_model, _suite_files, _suite]
+    if workspace is not None:
+        checks.append(partial(_registry, workspace))
     problems = [line for check in checks for line in _problems(check, given)]
     if problems:
         raise PreflightError(problems, where=given.origin)
@@ -76,3 +86,12 @@ def _engine(given: Given) -> None:
 def _base_model(given: Given) -> None:
     if problems := check_base(given.located.base_model):
         raise PreflightError(problems)
+
+
+def _registry(workspace: Workspace, given: Given) -> None:
+    """Training for an hour and then not being able to register is a poor hour."""
+    uri = resolve_tracking_uri(given.recipe.registry.tracking_uri, workspace.local)
+    if problem := source_problem(uri, workspace.uri):
+        raise PreflightError([problem])
+    if uri.startswith("http"):
+        reach(uri)

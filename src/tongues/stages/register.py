@@ -47,7 +47,7 @@ def register(given: Given, workspace: Workspace, tuned: Output, evaluation: Outp
     """
     tracking = Tracking(given.recipe.registry, workspace.local)
     compared = Evaluation.of(evaluation)
-    run_id = _record(given, tracking, workspace, tuned, compared)
+    run_id = _record(given, tracking, tuned, compared)
     version = registry.register(
         tracking,
         model=given.recipe.registry.model,
@@ -98,9 +98,7 @@ def _champion_compared_with(given: Given, tracking: Tracking, compared: Evaluati
     return current.version
 
 
-def _record(
-    given: Given, tracking: Tracking, workspace: Workspace, tuned: Output, compared: Evaluation
-) -> str:
+def _record(given: Given, tracking: Tracking, tuned: Output, compared: Evaluation) -> str:
     recipe = given.recipe
     run_id = tracking.start_run(
         f"{tuned.manifest.digest()}-{compared.output.manifest.digest()}",
@@ -110,7 +108,7 @@ def _record(
     tracking.log_params(
         run_id, recipe.model_dump(mode="json", include={"name", "languages", "seed", "tuning"})
     )
-    tracking.log_datasets(run_id, list(_datasets(given, workspace, tuned)))
+    tracking.log_datasets(run_id, list(_datasets(given, tuned)))
     tracking.log_steps(run_id, list(_training_course(tuned)))
     tracking.log_scores(run_id, compared.candidate)
     if base := compared.role("base"):
@@ -126,7 +124,7 @@ def _record(
     return run_id
 
 
-def _datasets(given: Given, workspace: Workspace, tuned: Output) -> Iterator[DatasetInput]:
+def _datasets(given: Given, tuned: Output) -> Iterator[DatasetInput]:
     facts = tuned.manifest.facts
     recipe = given.recipe
     for context in ("train", "validation"):

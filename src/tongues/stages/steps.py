@@ -68,7 +68,7 @@ def _open(recipe: str, workspace: str) -> tuple[Given, Workspace]:
 def prepare(recipe: str, workspace: str) -> dict[str, Any]:
     """Preflight, source rows, base model; returns source, base and languages."""
     given, place = _open(recipe, workspace)
-    preflight(given)
+    preflight(given, place)
     source, base = preparing.prepare(given, place), preparing.fetch_base_model(given, place)
     return {"source": source.uri, "base": base.uri, "languages": list(given.recipe.languages)}
 

@@ -12,6 +12,7 @@ from tongues.core.shards import read_shards
 from tongues.core.store import AlignedStore
 from tongues.stages.assemble import SPLITS, assemble
 from tongues.stages.gather import gather
+from tongues.stages.preflight import preflight
 from tongues.stages.prepare import prepare
 from tongues.stages.workspace import Workspace
 
@@ -119,3 +120,19 @@ def test_assemble_with_an_unreadable_suite_fails_loudly(given, workspace, source
 def test_dataset_card_states_licence_methods_and_counts(dataset):
     card = (dataset.folder / "card.md").read_text()
     assert "CC0-1.0" in card and "| es | direct |" in card and "| en | direct/english |" in card
+
+
+def test_preflight_finds_everything_wrong_at_once(given, folder, monkeypatch):
+    (folder / "rows.jsonl").unlink()
+    (folder / "choices.jsonl").unlink()
+    with pytest.raises(PreflightError) as caught:
+        preflight(given)
+    said = "\n".join(caught.value.problems)
+    assert "source.uri: no such file" in said and "evaluation.suite.choices_uri: no such file" in said
+    assert "base" in said
+
+
+def test_preflight_with_an_mlflow_server_and_a_local_workspace_says_so_first(given, workspace, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(PreflightError, match="takes no model from a local folder"):
+        preflight(given, workspace)
