@@ -7,12 +7,13 @@ import typer
 from tongues.cli import terminal
 
 if TYPE_CHECKING:
-    from tongues.stages.talk import Compared
+    from tongues.stages.talk import Compared, Talker
 
 
 def chat(
     lang: Annotated[
-        str | None, typer.Option(help="Language to talk in (BCP-47); greets and asks in it.")
+        str | None,
+        typer.Option(help="Language you talk in (BCP-47): an answer in another one is pointed out."),
     ] = None,
     question: Annotated[
         str | None, typer.Option("--question", "-q", help="Ask this one question and stop.")
@@ -30,32 +31,40 @@ def chat(
 ) -> None:
     """Talk to a served model; one question with -q, base against tuned with --compare."""
     from tongues.cli.opening import open_workspace
+    from tongues.core.languages import language
     from tongues.stages import talk
+    from tongues.stages.talk import Talker
 
     place = open_workspace(workspace)
     if compare:
         _show_compared(talk.compare(place, lang=lang, question=question, max_tokens=max_tokens), as_json)
         return
-    partner = talk.find_partner(place, url, model)
+    if lang is not None:
+        language(lang)
+    talker = Talker(place, talk.find_partner(place, url, model), lang, max_tokens)
     if question is not None or as_json:
         asked = question if question is not None else typer.get_text_stream("stdin").readline().strip()
-        answer = talk.ask_once(partner, asked, lang=lang, max_tokens=max_tokens)
-        terminal.show(answer.as_dict(), as_json=as_json, human=lambda: typer.echo(answer.text))
-        return
-    _converse(partner, lang, max_tokens)
-
-
-def _converse(partner: tuple[str, str], lang: str | None, max_tokens: int) -> None:
-    from tongues.core.languages import language
-    from tongues.stages import talk
-
-    tongue = f" in {language(lang).name}" if lang else ""
-    typer.echo(f"{partner[1]} at {partner[0]}{tongue}; an empty line ends the talk.")
-    while asked := typer.prompt(">", default="", show_default=False, prompt_suffix=" "):
-        talk.ask_once(
-            partner, asked, lang=lang, max_tokens=max_tokens, on_text=lambda t: typer.echo(t, nl=False)
+        said = talker.ask(asked)
+        terminal.show(
+            said.as_dict(), as_json=as_json, human=lambda: typer.echo(said.text + talker.remark(said))
         )
-        typer.echo()
+        return
+    _converse(talker)
+
+
+def _converse(talker: "Talker") -> None:
+    typer.echo(f"{talker.partner[1]} at {talker.partner[0]}; an empty line ends the talk.")
+    while asked := _read():
+        said = talker.ask(asked, on_text=lambda text: typer.echo(text, nl=False))
+        typer.echo(talker.remark(said))
+
+
+def _read() -> str:
+    """The next line; the end of the input ends the talk too."""
+    try:
+        return input("> ").strip()
+    except EOFError:
+        return ""
 
 
 def _show_compared(rows: "list[Compared]", as_json: bool) -> None:

@@ -3,27 +3,44 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from tongues.core.errors import ServingError
+from tongues.core.languages import UNDETERMINED, language
+from tongues.core.recipe_file import load_recipe
+from tongues.data.language_id import RestrictedIdentifier
 from tongues.serving.chat import Answer, ask, ask_side_by_side
 from tongues.serving.local import Endpoint, running
 from tongues.stages.evaluate import QUESTIONS_NAME
 from tongues.stages.serve import BASE_NAME, find_version
-from tongues.stages.workspace import Workspace
+from tongues.stages.workspace import RECIPE_NAME, Workspace
 
 Partner = tuple[str, str]
 """Address of an endpoint and the model's name there."""
+
+_SURE = 0.8
+"""Probability among the candidates from which a short answer's language is worth a word."""
 
 _FIX = "start one: tongues serve MODEL@champion --detach"
 
 
 @dataclass(frozen=True)
 class Said:
-    """One answer with how it came about."""
+    """One answer with how it came about.
+
+    Args:
+        question: what was asked.
+        lang: language it was asked in, if that was said.
+        answered_in: language of the answer among those taught; "und" where it is not clear.
+        text: the answer.
+        tokens: tokens generated.
+        seconds: from request to last token.
+    """
 
     question: str
     lang: str | None
+    answered_in: str
     text: str
     tokens: int
     seconds: float
@@ -69,17 +86,45 @@ def find_partner(workspace: Workspace, url: str | None, model: str | None) -> Pa
     return endpoints[0].url, endpoints[0].name
 
 
-def ask_once(
-    partner: Partner,
-    question: str,
-    *,
-    lang: str | None,
-    max_tokens: int,
-    on_text: Callable[[str], None] | None = None,
-) -> Said:
-    """Ask one question and wait for the answer."""
-    answer: Answer = ask(*partner, question, max_tokens=max_tokens, on_text=on_text)
-    return Said(question, lang, answer.text, answer.tokens, answer.seconds)
+@dataclass(frozen=True)
+class Talker:
+    """A talk with one endpoint.
+
+    Args:
+        workspace: that serves it, or any where the endpoint is elsewhere.
+        partner: address and model.
+        lang: language the user talks in (BCP-47), if that was said.
+        max_tokens: length limit of an answer.
+    """
+
+    workspace: Workspace
+    partner: Partner
+    lang: str | None
+    max_tokens: int
+
+    def ask(self, question: str, on_text: Callable[[str], None] | None = None) -> Said:
+        """Ask one question, wait for the answer, and see which language it came in."""
+        answer: Answer = ask(*self.partner, question, max_tokens=self.max_tokens, on_text=on_text)
+        candidates = sorted({*_taught(self.workspace, self.partner), *([self.lang] if self.lang else [])})
+        found = RestrictedIdentifier()(answer.text, candidates)
+        answered_in = found.lang if found.confidence >= _SURE else UNDETERMINED
+        return Said(question, self.lang, answered_in, answer.text, answer.tokens, answer.seconds)
+
+    def remark(self, said: Said) -> str:
+        """A word on an answer that came in another language than the user's; else nothing."""
+        if self.lang is None or said.answered_in in (self.lang, UNDETERMINED):
+            return ""
+        return f"\n(this looks like {language(said.answered_in).name}, not {language(self.lang).name})"
+
+
+def _taught(workspace: Workspace, partner: Partner) -> list[str]:
+    """The languages of the recipe behind an endpoint of this workspace; English alone for a strange one."""
+    for endpoint in running(workspace.local):
+        recipe = Path(endpoint.folder).parent / RECIPE_NAME
+        if endpoint.url == partner[0] and recipe.is_file():
+            loaded = load_recipe(recipe)
+            return [loaded.source.lang, *loaded.languages]
+    return ["en"]
 
 
 def compare(
