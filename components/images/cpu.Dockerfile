@@ -11,6 +11,7 @@ FROM ${UV_IMAGE} AS uv
 FROM ${PYTHON_IMAGE} AS build
 COPY --from=uv /uv /usr/local/bin/uv
 ENV VIRTUAL_ENV=/opt/tongues \
+    UV_CACHE_DIR=/var/cache/uv \
     PATH=/opt/tongues/bin:${PATH} \
     UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
@@ -18,7 +19,7 @@ ENV VIRTUAL_ENV=/opt/tongues \
 WORKDIR /src
 COPY pyproject.toml constraints.txt ./
 # A CPU torch: a fraction of the size of the CUDA build.
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv venv --python /usr/local/bin/python3 /opt/tongues \
     && uv pip install --torch-backend cpu --constraint constraints.txt --requirement pyproject.toml \
        --extra train --extra registry --extra pipelines
@@ -26,7 +27,7 @@ COPY README.md LICENSE ./
 COPY recipes recipes
 COPY pipelines pipelines
 COPY src src
-RUN --mount=type=cache,target=/root/.cache/uv uv pip install --no-deps .
+RUN --mount=type=cache,target=/var/cache/uv uv pip install --no-deps .
 
 FROM ${PYTHON_IMAGE} AS runtime
 RUN apt-get update \
@@ -58,8 +59,8 @@ COPY --from=uv /uv /usr/local/bin/uv
 COPY --chown=10001:0 . /src
 WORKDIR /src
 USER 0
-RUN --mount=type=cache,target=/root/.cache/uv \
-    VIRTUAL_ENV=/opt/tongues uv pip install --torch-backend cpu --constraint constraints.txt --group dev
+RUN --mount=type=cache,target=/var/cache/uv \
+    VIRTUAL_ENV=/opt/tongues UV_CACHE_DIR=/var/cache/uv uv pip install --torch-backend cpu --constraint constraints.txt --group dev
 USER 10001:0
 RUN python -m pytest tests/unit -p no:cacheprovider
 
