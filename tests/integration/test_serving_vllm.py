@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -131,7 +132,9 @@ with serving([ServerPlan(Path({str(model)!r}), "m")], workspace=Path({str(tmp_pa
     pass
 """
     for sent in (signal.SIGINT, signal.SIGTERM):
-        parent = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+        # A shell that runs this suite in the background has its children ignore SIGINT.
+        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        parent = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, preexec_fn=heed)  # noqa: PLW1509
         deadline = time.monotonic() + 60
         while not running(tmp_path):
             assert parent.poll() is None and time.monotonic() < deadline
