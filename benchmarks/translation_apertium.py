@@ -1,4 +1,4 @@
-"""Claim: our Apertium engine, with exact counts and a fresh tagger where one is needed, costs no speed.
+"""Claim: exact counts, order and repeatable answers cost our Apertium engine about a third of the speed.
 
 The peer is the `apertium` command itself, fed the whole file at once, which is the fastest way to use it and
 the one that loses all lines after a segment that makes it stop. Both translate the same lines, one after the
