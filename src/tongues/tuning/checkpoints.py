@@ -73,10 +73,6 @@ class Checkpoints:
         for old in self._all()[:-_KEPT]:
             _remove(old)
 
-    def clear(self) -> None:
-        """Remove them all; for when the result has been stored."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _claim(self) -> None:
         path = self.folder / _WORK
         if not path.exists():

@@ -86,7 +86,7 @@ def train(
 
     Writes ``adapter/`` (safetensors, config, tokenizer, chat template), ``mask-preview.txt`` and
     ``training-log.jsonl`` into `out`, and keeps checkpoints in ``checkpoints/`` until the caller
-    removes them (`clear_checkpoints`). A second call with the same work goes on where the first
+    removes them. A second call with the same work goes on where the first
     one was stopped; the same seed gives the same losses on a CPU.
 
     Args:
@@ -121,11 +121,6 @@ def train(
         outcome = run.execute()
         export_adapter(run.model, base, out / "adapter", base_name=base_name)
     return _result(prepared, schedule, outcome, time.monotonic() - started)
-
-
-def clear_checkpoints(out: Path) -> None:
-    """Remove the checkpoints of a training whose result has been stored."""
-    Checkpoints(out / "checkpoints", {}).clear()
 
 
 @dataclass(frozen=True, slots=True)

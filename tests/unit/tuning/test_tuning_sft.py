@@ -13,7 +13,7 @@ from tongues.core.recipe import LoraSection, TuningSection
 from tongues.core.records import Record
 from tongues.tuning.masks import Example, encode
 from tongues.tuning.models import load_model, load_tokenizer
-from tongues.tuning.sft import TuningResult, clear_checkpoints, train
+from tongues.tuning.sft import TuningResult, train
 
 SECTION = TuningSection(
     lora=LoraSection(r=4, alpha=8, dropout=0.1),
@@ -319,9 +319,3 @@ def test_train_everything_wrong_is_told_at_once(
     assert any("no such folder" in problem for problem in caught.value.problems)
     assert any("dataset is empty" in problem for problem in caught.value.problems)
     assert not (tmp_path / "out").exists()
-
-
-def test_clear_checkpoints_leaves_the_result(records: list[Record], tiny_base: Path, tmp_path: Path) -> None:
-    run(records, tiny_base, tmp_path, SECTION.model_copy(update={"max_steps": 1}))
-    clear_checkpoints(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "mask-preview.txt", "training-log.jsonl"]
