@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,12 +64,19 @@ def read_bytes(uri: str) -> bytes | None:
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Write a file, all or nothing."""
+    """Write a file, all or nothing.
+
+    Raises:
+        StorageError: it cannot be written, or the store does not answer.
+    """
     path = local_path(uri)
     if path is None:
         _s3_call(uri, "put_object", Body=content)
-    else:
+        return
+    try:
         write_atomically(path, content)
+    except OSError as error:
+        raise StorageError(f"cannot be written ({error.strerror})", where=str(path)) from error
 
 
 def fetch_file(uri: str, into: Path) -> Path:
@@ -84,6 +93,39 @@ def fetch_file(uri: str, into: Path) -> Path:
     into.parent.mkdir(parents=True, exist_ok=True)
     _s3_download(uri, into)
     return into
+
+
+def fetch_if_there(uri: str, into: Path) -> Path | None:
+    """Like `fetch_file`, but None where there is no such file, as when another process removed it.
+
+    Raises:
+        StorageError: it is there and cannot be fetched, or the store does not answer.
+    """
+    path = local_path(uri)
+    if path is not None and not path.is_file():
+        return None
+    try:
+        return fetch_file(uri, into)
+    except StorageError as error:
+        if _is_missing(error):
+            return None
+        raise
+
+
+def remove_file(uri: str) -> None:
+    """Remove a file; nothing to do where it is gone already.
+
+    Raises:
+        StorageError: it cannot be removed, or the store does not answer.
+    """
+    path = local_path(uri)
+    if path is None:
+        _s3_call(uri, "delete_object")
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot be removed ({error.strerror})", where=str(path)) from error
 
 
 def exists(uri: str) -> bool:
@@ -106,8 +148,9 @@ def list_names(uri: str) -> list[str]:
     if path is not None:
         return sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
     bucket, prefix = _s3_address(join(uri, ""))
-    pages = _s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return sorted(item["Key"][len(prefix) :] for page in pages for item in page.get("Contents", []))
+    with _s3_refusals(uri, "the listing"):
+        pages = _s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return sorted(item["Key"][len(prefix) :] for page in pages for item in page.get("Contents", []))
 
 
 def read_manifest_at(uri: str) -> Manifest | None:
@@ -178,16 +221,23 @@ def _s3() -> S3Client:
     return boto3.client("s3", endpoint_url=os.environ.get("AWS_ENDPOINT_URL_S3"), config=config)
 
 
-def _s3_call(uri: str, operation: str, **arguments: Any) -> Any:
+@contextmanager
+def _s3_refusals(uri: str, operation: str) -> Iterator[None]:
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket, key = _s3_address(uri)
     try:
-        return getattr(_s3(), operation)(Bucket=bucket, Key=key, **arguments)
-    except (BotoCoreError, ClientError) as error:
+        yield
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise StorageError(
             f"the object store refused {operation} ({error})", where=uri, fix=_FIX_S3
         ) from error
+
+
+def _s3_call(uri: str, operation: str, **arguments: Any) -> Any:
+    bucket, key = _s3_address(uri)
+    with _s3_refusals(uri, operation):
+        return getattr(_s3(), operation)(Bucket=bucket, Key=key, **arguments)
 
 
 def _s3_read(uri: str) -> bytes | None:
@@ -222,13 +272,6 @@ def _s3_download(uri: str, into: Path) -> None:
 
 
 def _s3_upload(path: Path, uri: str) -> None:
-    from boto3.exceptions import S3UploadFailedError
-    from botocore.exceptions import BotoCoreError
-
     bucket, key = _s3_address(uri)
-    try:
+    with _s3_refusals(uri, "the upload"):
         _s3().upload_file(str(path), bucket, key)
-    except (BotoCoreError, S3UploadFailedError) as error:
-        raise StorageError(
-            f"the object store refused the upload ({error})", where=uri, fix=_FIX_S3
-        ) from error

@@ -4,55 +4,41 @@ A row per request, keyed by the digest of (text, engine, model, prompt, paramete
 target language). It holds answers, and those failures that would only repeat themselves (a segment
 that crashes Apertium, a text that an endpoint cut off at its token limit), so that neither a
 second run nor another pod asks again. Failures that may pass (time-outs, 5xx) are never stored.
+Beside them it adds up what was spent, in the same transactions, so that a budget holds over crashes.
 
 Append-only: a row never changes, except that an answer replaces a stored failure. Backed by SQLite
 in WAL mode: what `put_many` has returned from survives ``kill -9`` at any moment (a power cut may
 cost the last commits, never the file), and several processes may write at once. The file belongs
-on a local disk; between machines it travels as Parquet (`export_segment`, `import_segment`).
+on a local disk; between machines it travels as Parquet (see `ledger_segments`).
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Self
+from uuid import uuid4
 
 from tongues.core.digests import digest_value
 from tongues.core.errors import DataError
 from tongues.core.records import Step
+from tongues.translation import ledger_file, ledger_rows
 from tongues.translation.engine import Outcome
-
-_APPLICATION_ID = 0x746F6E67  # "tong": tells our file from any other SQLite file
-_VERSION = 1
-_BUSY_S = 60.0
-_KEYS_PER_QUERY = 500
-_ROWS_PER_BATCH = 10_000
-_CACHE_KIB = 64 * 1024
-_TABLE = """
-CREATE TABLE IF NOT EXISTS entries (
-    key BLOB PRIMARY KEY CHECK (length(key) = 32),
-    text TEXT,
-    reason TEXT NOT NULL,
-    detail TEXT NOT NULL
-) WITHOUT ROWID
-"""
-_PUT = """
-INSERT INTO entries (key, text, reason, detail) VALUES (?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET text = excluded.text, reason = excluded.reason, detail = excluded.detail
-WHERE entries.text IS NULL AND excluded.text IS NOT NULL
-"""
-_SEGMENT_SCHEMA = pa.schema(
-    [
-        pa.field("key", pa.binary(32), nullable=False),
-        pa.field("text", pa.string()),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("detail", pa.string(), nullable=False),
-    ]
+from tongues.translation.ledger_segments import (
+    ROWS_PER_BATCH,
+    Entry,
+    Segment,
+    Totals,
+    decode_totals,
+    encode_totals,
+    write_segment,
 )
+from tongues.translation.spending import Spent
+
+_KEYS_PER_QUERY = 500
+_NOTHING = Spent()
 
 
 def ledger_key(text: str, step: Step, source: str, target: str) -> bytes:
@@ -68,24 +54,37 @@ def ledger_key(text: str, step: Step, source: str, target: str) -> bytes:
     return bytes.fromhex(digest_value(parts))
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What `Ledger.export_news` wrote, for `Ledger.mark_published`.
+
+    Args:
+        entries: entries in the segment.
+        up_to: place of the last one in the file.
+        spent: totals as they stood.
+    """
+
+    entries: int
+    up_to: int
+    spent: str
+
+
 class Ledger:
     """An open ledger; use it as a context manager, on one thread.
 
     Args:
-        path: the file; it and its folder are created if absent.
+        path: the file; it and its folder are created if absent, an older version is upgraded in place.
+        on_stored: told, after each `put_many`, how many outcomes it was handed to store.
 
     Raises:
         DataError: the file is not a ledger, is of a newer version, or is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _refuse_truncated(path)
-        with self._readable():
-            # Autocommit: transactions are opened by name where they are needed.
-            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-            self._open()
+    def __init__(self, path: Path, *, on_stored: Callable[[int], None] | None = None) -> None:
+        self.path = path
+        self._db = ledger_file.open_file(path)
+        self._writer = uuid4().hex
+        self._on_stored = on_stored
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +107,7 @@ class Ledger:
         """
         found: dict[bytes, Outcome] = {}
         rest = iter(keys)
-        with self._readable():
+        with self._guarded():
             while chunk := list(islice(rest, _KEYS_PER_QUERY)):
                 marks = ",".join("?" * len(chunk))
                 query = f"SELECT key, text, reason, detail FROM entries WHERE key IN ({marks})"  # noqa: S608
@@ -116,26 +115,59 @@ class Ledger:
                     found[key] = _outcome(*outcome)
         return found
 
-    def put_many(self, outcomes: Mapping[bytes, Outcome]) -> None:
-        """Store outcomes in one transaction; when this returns, no crash of this process loses them.
+    def put_many(
+        self, outcomes: Mapping[bytes, Outcome], *, account: str = "", spent: Spent = _NOTHING
+    ) -> None:
+        """Store outcomes and add to an account, in one transaction; no crash of this process undoes it.
 
-        Outcomes that are not worth keeping (see `Outcome.keeps`) are passed over.
+        Outcomes that are not worth keeping (see `Outcome.keeps`) are passed over; what they cost counts.
+
+        Args:
+            outcomes: by key; may be empty where only something was spent.
+            account: one job, over all its runs and pods.
+            spent: added to the account's running total.
 
         Raises:
             DataError: the file cannot be written, for example because the disk is full.
         """
-        rows = [(key, o.text, o.reason, o.detail) for key, o in outcomes.items() if o.keeps]
-        if rows:
-            self._put_rows(rows)
+        rows = [(key, o.text, o.reason, _storable(o.detail)) for key, o in outcomes.items() if o.keeps]
+        if not rows and spent == _NOTHING:
+            return
+        with self._transaction() as db:
+            ledger_rows.put_entries(db, rows, imported=False)
+            if spent != _NOTHING:
+                ledger_rows.add_spent(db, account, self._writer, spent)
+        if self._on_stored is not None:
+            self._on_stored(len(rows))
+
+    def spent(self, account: str) -> Spent:
+        """What an account has spent so far, by all writers that this ledger knows of."""
+        with self._guarded():
+            return ledger_rows.read_spent(self._db, account)
+
+    def accounts(self) -> dict[str, Spent]:
+        """Every account with its running total."""
+        return {account: self.spent(account) for account, _ in self._totals()}
+
+    def failures(self) -> dict[str, int]:
+        """Stored failures by reason."""
+        query = "SELECT reason, count(*) FROM entries WHERE text IS NULL GROUP BY reason ORDER BY reason"
+        with self._guarded():
+            return dict(self._db.execute(query))
 
     def merge(self, other: Path) -> int:
-        """Take over all entries of another ledger file.
+        """Take over all entries and totals of another ledger file; doing it twice changes nothing.
 
         Returns:
-            The number of keys that were new here.
+            The number of entries that were new here, or answers to what had failed here.
+
+        Raises:
+            DataError: there is no such ledger.
         """
+        if not other.is_file():
+            raise DataError("no such ledger", where=str(other), fix="name the file of a ledger")
         with Ledger(other) as source:
-            return self._take(source._rows())
+            return self._take(source._entries(), source._totals(), imported=False)
 
     def export_segment(self, path: Path) -> int:
         """Write all entries as one Parquet file, in key order, so that equal ledgers give equal rows.
@@ -143,137 +175,126 @@ class Ledger:
         Returns:
             The number of entries.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        total, rows = 0, self._rows()
-        with pq.ParquetWriter(path, _SEGMENT_SCHEMA, compression="zstd") as writer:
-            while batch := list(islice(rows, _ROWS_PER_BATCH)):
-                columns = [list(column) for column in zip(*batch, strict=True)]
-                writer.write_table(
-                    pa.Table.from_arrays(list(map(_array, columns, _SEGMENT_SCHEMA)), schema=_SEGMENT_SCHEMA)
-                )
-                total += len(batch)
-        return total
+        return write_segment(path, self._entries(), self._totals())
 
-    def import_segment(self, path: Path) -> int:
-        """Take over the entries of an exported file; doing it twice changes nothing.
+    def import_segment(self, path: Path, *, published_as: str = "") -> int:
+        """Take over the entries and totals of an exported file; doing it twice changes nothing.
+
+        Args:
+            path: the file.
+            published_as: its name where it comes from the folder of `attach`: it is remembered, and
+                its entries are not published there again.
 
         Returns:
-            The number of keys that were new here.
+            The number of entries that were new here, or answers to what had failed here.
 
         Raises:
             DataError: the file is not such a segment.
         """
-        try:
-            with pq.ParquetFile(path) as parquet:
-                if not parquet.schema_arrow.equals(_SEGMENT_SCHEMA):
-                    raise DataError("not a ledger segment: other columns", where=str(path))
-                return self._take(_segment_rows(parquet))
-        except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(
-                f"not a readable ledger segment ({error})", where=str(path), fix="export it again"
-            ) from error
+        with Segment(path) as segment:
+            taken = self._take(segment.entries(), segment.totals, imported=bool(published_as))
+        if published_as:
+            self.remember(published_as)
+        return taken
+
+    def attach(self, folder: str) -> set[str]:
+        """Say where this ledger is published; one that was published elsewhere is published here anew.
+
+        Args:
+            folder: URI.
+
+        Returns:
+            Names of the segments there that need no import: they were imported, or came from here.
+        """
+        with self._transaction() as db:
+            return ledger_rows.attach(db, folder)
+
+    def remember(self, name: str) -> None:
+        """Note that a segment in the folder of `attach` needs no import, as all its entries are here."""
+        with self._transaction() as db:
+            ledger_rows.remember_segment(db, name)
+
+    def export_news(self, path: Path, *, at_most: int = 200_000) -> News | None:
+        """Write what was put here and is not published yet; call it until there is nothing.
+
+        Args:
+            path: the segment to write.
+            at_most: entries in it, about.
+
+        Returns:
+            What to hand to `mark_published`; None where nothing is new, then no file is written.
+        """
+        spent = encode_totals(self._totals(imported_too=False))
+        with self._guarded():
+            part = ledger_rows.find_unpublished(self._db, at_most)
+            known = ledger_rows.published_totals(self._db)
+        news = News(part.entries, part.up_to, spent)
+        if part.entries or spent != known:
+            with self._guarded():
+                write_segment(path, ledger_rows.entries_within(self._db, part), decode_totals(spent))
+            return news
+        if part.up_to > part.after:
+            with self._transaction() as db:
+                ledger_rows.mark_published(db, part.up_to, spent)
+        return None
+
+    def mark_published(self, name: str, news: News) -> None:
+        """Remember that news stand in the folder of `attach`; call it once they do.
+
+        Args:
+            name: of the segment there.
+            news: what `export_news` returned.
+        """
+        with self._transaction() as db:
+            ledger_rows.mark_published(db, news.up_to, news.spent)
+            ledger_rows.remember_segment(db, name)
+
+    def compact(self) -> tuple[int, int]:
+        """Rewrite the file without gaps and empty its log; needs free disk of twice the file's size.
+
+        Returns:
+            Bytes on disk before and after.
+        """
+        before = ledger_file.file_bytes(self.path)
+        with self._guarded():
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint (TRUNCATE)").fetchall()
+        return before, ledger_file.file_bytes(self.path)
 
     def __len__(self) -> int:
-        with self._readable():
+        with self._guarded():
             return int(self._db.execute("SELECT count(*) FROM entries").fetchone()[0])
 
-    def _open(self) -> None:
-        db = self._db
-        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        application, version = (
-            db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-        )
-        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if (tables or application) and application != _APPLICATION_ID:
-            raise DataError("an SQLite file, but no ledger", where=str(self._path), fix="name another path")
-        if version > _VERSION:
-            raise DataError(
-                f"ledger version {version} is newer than this tongues",
-                where=str(self._path),
-                fix="upgrade tongues",
-            )
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        if not tables:
-            self._create()
+    def _entries(self) -> Iterator[Entry]:
+        with self._guarded():
+            yield from ledger_rows.all_entries(self._db)
 
-    def _create(self) -> None:
-        # Several processes may create it at once: the first one in does, the others find it done.
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute(_TABLE)
-        self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        self._db.execute(f"PRAGMA user_version = {_VERSION}")
-        self._db.execute("COMMIT")
+    def _totals(self, *, imported_too: bool = True) -> Totals:
+        with self._guarded():
+            return ledger_rows.read_totals(self._db, imported_too=imported_too)
 
-    def _rows(self) -> Iterator[tuple[Any, ...]]:
-        with self._readable():
-            yield from self._db.execute("SELECT key, text, reason, detail FROM entries ORDER BY key")
+    def _take(self, entries: Iterator[Entry], totals: Totals, *, imported: bool) -> int:
+        taken = 0
+        while batch := list(islice(entries, ROWS_PER_BATCH)):
+            with self._transaction() as db:
+                taken += ledger_rows.put_entries(db, batch, imported=imported)
+        with self._transaction() as db:
+            ledger_rows.take_totals(db, totals, imported=imported)
+        return taken
 
-    def _take(self, rows: Iterator[tuple[Any, ...]]) -> int:
-        before = len(self)
-        while batch := list(islice(rows, _ROWS_PER_BATCH)):
-            self._put_rows(batch)
-        return len(self) - before
-
-    def _put_rows(self, rows: list[tuple[Any, ...]]) -> None:
-        with self._readable():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._db.executemany(_PUT, rows)
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+    def _guarded(self) -> AbstractContextManager[None]:
+        return ledger_file.guarded(self.path)
 
     @contextmanager
-    def _readable(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise DataError(
-                f"the ledger cannot be used now ({error})",
-                where=str(self._path),
-                fix="free disk space, or end the process that locks it; nothing that was stored is lost",
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self._path, str(error)) from error
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._guarded(), ledger_file.transaction(self._db) as db:
+            yield db
 
 
 def _outcome(text: str | None, reason: str, detail: str) -> Outcome:
     return Outcome(text, reason, detail, permanent=text is None)
 
 
-def _array(column: list[Any], field: pa.Field) -> pa.Array:
-    return pa.array(column, type=field.type)
-
-
-def _segment_rows(parquet: pq.ParquetFile) -> Iterator[tuple[Any, ...]]:
-    for batch in parquet.iter_batches(batch_size=_ROWS_PER_BATCH):
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-
-def _refuse_truncated(path: Path) -> None:
-    """Compare the file's size with the one its header states, which SQLite itself does not.
-
-    Only where no write-ahead log is left to complete it.
-    """
-    log = path.with_name(path.name + "-wal")
-    if not path.exists() or path.stat().st_size == 0 or (log.exists() and log.stat().st_size):
-        return
-    with path.open("rb") as stream:
-        header = stream.read(100)
-    page_bytes = int.from_bytes(header[16:18], "big")
-    stated = int.from_bytes(header[28:32], "big") * (65_536 if page_bytes == 1 else page_bytes)
-    if header[:16] != b"SQLite format 3\0":
-        raise _damaged(path, "it is not an SQLite file")
-    if path.stat().st_size < stated:
-        raise _damaged(path, f"it has {path.stat().st_size} bytes of {stated}")
-
-
-def _damaged(path: Path, why: str) -> DataError:
-    return DataError(
-        f"the ledger is damaged ({why})",
-        where=str(path),
-        fix="move the file away and import its last exported segment; requests since then are sent again",
-    )
+def _storable(detail: str) -> str:
+    """What was seen may hold half characters, which no file takes; a reader gets them spelled out."""
+    return detail if detail.isascii() else detail.encode("utf-8", "backslashreplace").decode()
