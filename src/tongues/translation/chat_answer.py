@@ -1,12 +1,10 @@
 """Reading a chat endpoint's answer: only a whole, well-formed one is a translation."""
 
 import dataclasses
-import json
 from typing import Any
 
-from tongues.translation.engine import Outcome, encodable, failed
-
-_EXCERPT_CHARS = 120
+from tongues.translation.engine import Outcome, failed
+from tongues.translation.json_answer import excerpt, judged, read_json
 
 
 def read_answer(text: str, body: str, content_type: str) -> Outcome:
@@ -21,42 +19,39 @@ def read_answer(text: str, body: str, content_type: str) -> Outcome:
         The translation, or a failure: "error-page" (HTML with 200), "broken-json", "wrong-shape",
         "truncated" (the model ran into its token limit), "empty-answer", "added-lines", "not-unicode".
     """
-    if "html" in content_type or body.lstrip()[:1] == "<":
-        return failed("error-page", _excerpt(body))
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        return failed("broken-json", f"{error}: {_excerpt(body)}")
-    try:
-        choice = document["choices"][0]
-        content, finish = choice["message"]["content"], choice.get("finish_reason")
-    except (KeyError, IndexError, TypeError, AttributeError):
-        return failed("wrong-shape", _excerpt(body))
-    return dataclasses.replace(_judge(text, content, finish), **_tokens(document))
+
+    def pick(document: Any) -> list[Outcome]:
+        content, finish = said_in(document)
+        outcome = cut_off(content) if finish == "length" else judged(text, content)
+        return [with_tokens(outcome, document)]
+
+    return read_json(body, content_type, pick)[0]
 
 
-def _judge(text: str, content: Any, finish: Any) -> Outcome:
-    if not isinstance(content, str | None):
-        return failed("wrong-shape", f"content is {type(content).__name__}")
-    answer = (content or "").strip()
-    if finish == "length":
-        # It was paid for, and the same request would be cut off at the same place again.
-        return failed("truncated", _excerpt(answer), permanent=True)
-    if not answer:
-        return failed("empty-answer", f"finish_reason {finish!r}")
-    if not encodable(answer):
-        return failed("not-unicode", "lone surrogate in the answer")
-    if len(answer.splitlines()) > len(text.splitlines()):
-        return failed("added-lines", _excerpt(answer))
-    return Outcome(answer)
+def said_in(document: Any) -> tuple[Any, Any]:
+    """Content and finish reason of a chat completion.
+
+    Raises:
+        KeyError, IndexError, TypeError, AttributeError: it is none.
+    """
+    choice = document["choices"][0]
+    return choice["message"]["content"], choice.get("finish_reason")
 
 
-def _tokens(document: dict[str, Any]) -> dict[str, Any]:
+def cut_off(content: Any) -> Outcome:
+    """The failure for an answer that ran into the token limit.
+
+    It was paid for, and the same request would be cut off at the same place again, so the ledger keeps it.
+    """
+    return failed("truncated", excerpt(str(content or "")), permanent=True)
+
+
+def with_tokens(outcome: Outcome, document: dict[str, Any]) -> Outcome:
+    """The outcome with the tokens that the endpoint counted; 0 where it does not say."""
     usage = document.get("usage")
     counted = usage if isinstance(usage, dict) else {}
-    names = ("prompt_tokens", "completion_tokens")
-    return {name: counted[name] if isinstance(counted.get(name), int) else 0 for name in names}
-
-
-def _excerpt(text: str) -> str:
-    return " ".join(text.split())[:_EXCERPT_CHARS]
+    tokens_in, tokens_out = (
+        counted[name] if isinstance(counted.get(name), int) else 0
+        for name in ("prompt_tokens", "completion_tokens")
+    )
+    return dataclasses.replace(outcome, prompt_tokens=tokens_in, completion_tokens=tokens_out)

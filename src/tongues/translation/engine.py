@@ -9,11 +9,16 @@ first call and live on one event loop until `aclose`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
+from tongues.core.recipe import PriceSection
 from tongues.core.records import Step
+from tongues.translation.spending import Spent
 
 OK = "ok"
+
+Unit = Literal["segment", "row"]
+"""What one text of a request is: a line of a field, or a whole row as JSON (see `selective`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,18 @@ class Engine(Protocol):
         """Calls of `translate` that may run at the same time."""
 
     @property
+    def unit(self) -> Unit:
+        """What a text is: "segment", or "row" for an engine that is given whole rows as JSON."""
+
+    @property
+    def max_characters(self) -> int | None:
+        """Longest text it takes; None where it states no limit."""
+
+    @property
+    def price(self) -> PriceSection:
+        """What it costs, as the recipe says."""
+
+    @property
     def requests_sent(self) -> int:
         """Requests made so far, repeated tries included: what an endpoint bills or a process computes."""
 
@@ -86,6 +103,12 @@ class Engine(Protocol):
 
         Two steps are equal only if equal text gives an equally good answer, so parameters that
         change speed but not text (batch size, time-outs, the address) are left out.
+        """
+
+    def at_most(self, texts: Sequence[str]) -> Spent:
+        """What one call of `translate` with these texts may cost at the very worst, all tries included.
+
+        A budget is hard because no call is begun that could overstep it.
         """
 
     async def translate(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:

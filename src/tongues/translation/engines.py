@@ -4,16 +4,22 @@ from collections.abc import Sequence
 
 from tongues.core.errors import EngineUnavailableError, PreflightError
 from tongues.core.languages import language
-from tongues.core.recipe import ApertiumEngine, OpenAIEngine
+from tongues.core.recipe import (
+    ApertiumEngine,
+    EngineSection,
+    GoogleEngine,
+    LibreTranslateEngine,
+    OpenAIEngine,
+)
 from tongues.translation.apertium import Apertium, installed_modes
 from tongues.translation.apertium_modes import INSTALL
 from tongues.translation.engine import Engine
-from tongues.translation.openai_chat import OpenAIChat, api_key
+from tongues.translation.google import GoogleTranslate, google_problems
+from tongues.translation.libretranslate import LibreTranslate, libretranslate_problems
+from tongues.translation.openai_chat import OpenAIChat, chat_problems
 
-_PROBE_TIMEOUT_S = 10.0
 
-
-def build_engine(section: ApertiumEngine | OpenAIEngine) -> Engine:
+def build_engine(section: EngineSection) -> Engine:
     """Build the engine of a recipe; nothing is started or sent yet.
 
     Raises:
@@ -22,10 +28,18 @@ def build_engine(section: ApertiumEngine | OpenAIEngine) -> Engine:
     if isinstance(section, ApertiumEngine):
         installed_modes()
         return Apertium(section)
-    return OpenAIChat(section)
+    if isinstance(section, OpenAIEngine):
+        return OpenAIChat(section)
+    if isinstance(section, GoogleEngine):
+        return GoogleTranslate(section)
+    if isinstance(section, LibreTranslateEngine):
+        return LibreTranslate(section)
+    from tongues.translation.seq2seq import Seq2Seq
+
+    return Seq2Seq(section)
 
 
-def check_engine(section: ApertiumEngine | OpenAIEngine, source: str, targets: Sequence[str]) -> None:
+def check_engine(section: EngineSection, source: str, targets: Sequence[str]) -> None:
     """Check that an engine is there and can translate into all the languages; sends no text.
 
     Args:
@@ -36,12 +50,22 @@ def check_engine(section: ApertiumEngine | OpenAIEngine, source: str, targets: S
     Raises:
         PreflightError: lists all that is missing, what there is instead, and how to get the rest.
     """
-    if isinstance(section, ApertiumEngine):
-        problems = _apertium_problems(source, targets)
-    else:
-        problems = _openai_problems(section)
-    if problems:
+    if problems := _problems(section, source, targets):
         raise PreflightError(problems, where="translation.engine")
+
+
+def _problems(section: EngineSection, source: str, targets: Sequence[str]) -> list[str]:
+    if isinstance(section, ApertiumEngine):
+        return _apertium_problems(source, targets)
+    if isinstance(section, OpenAIEngine):
+        return chat_problems(section)
+    if isinstance(section, GoogleEngine):
+        return google_problems(section, source, targets)
+    if isinstance(section, LibreTranslateEngine):
+        return libretranslate_problems(section, source, targets)
+    from tongues.translation.seq2seq import seq2seq_problems
+
+    return seq2seq_problems(section, source, targets)
 
 
 def _apertium_problems(source: str, targets: Sequence[str]) -> list[str]:
@@ -56,43 +80,3 @@ def _apertium_problems(source: str, targets: Sequence[str]) -> list[str]:
         for target in targets
         if (source, target) not in pairs
     ]
-
-
-def _openai_problems(section: OpenAIEngine) -> list[str]:
-    try:
-        key = api_key(section)
-        return _model_problems(section, _served_models(section, key))
-    except EngineUnavailableError as error:
-        return [error.line()]
-
-
-def _model_problems(section: OpenAIEngine, served: list[str]) -> list[str]:
-    if section.model in served:
-        return []
-    there = ", ".join(map(repr, served[:10])) or "none"
-    return [
-        f"{section.base_url}: no model {section.model!r}; it serves {there}. "
-        "Fix: set translation.engine.model to one of these"
-    ]
-
-
-def _served_models(section: OpenAIEngine, key: str) -> list[str]:
-    import openai
-
-    try:
-        with openai.OpenAI(
-            base_url=section.base_url, api_key=key, timeout=_PROBE_TIMEOUT_S, max_retries=1
-        ) as client:
-            return sorted(model.id for model in client.models.list())
-    except openai.OpenAIError as error:
-        raise EngineUnavailableError(
-            f"the endpoint does not list its models ({error})",
-            where=section.base_url,
-            fix="start it, or check base_url and the variable that api_key_env names",
-        ) from error
-    except (AttributeError, TypeError, ValueError) as error:
-        raise EngineUnavailableError(
-            "what answers there is no OpenAI-compatible endpoint",
-            where=section.base_url,
-            fix="base_url goes up to and with /v1",
-        ) from error

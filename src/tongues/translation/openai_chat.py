@@ -1,76 +1,54 @@
 """Translation by any OpenAI-compatible chat endpoint: vLLM, KServe or a hosted one.
 
-Faults and what becomes of them:
+Faults of the way there and back are in `http_engine`. Of what the model says:
 
-    408, 409, 425, 429, 5xx     tried again after Retry-After, or after an exponential wait with jitter
-    time-out, broken connection, half a JSON, an HTML page with 200, a wrong shape      the same
-    empty answer, answer cut off at the token limit, added lines    a failed segment, not tried again
-    400, 422                    a failed segment: the endpoint refuses this text
-    401, 403, 404               the run stops: key, address or model name is wrong for every segment
+    empty answer, added lines       a failed segment, not tried again
+    cut off at the token limit      the same, and kept in the ledger: it would be cut off there again
 """
 
-import asyncio
-import email.utils
-import os
-import random
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tongues.core.digests import digest_value
-from tongues.core.errors import EngineError, EngineUnavailableError
-from tongues.core.recipe import OpenAIEngine
+from tongues.core.progress import Say, say_on_stderr
+from tongues.core.recipe import EndpointSection, OpenAIEngine
 from tongues.core.records import Step
 from tongues.translation.chat_answer import read_answer
-from tongues.translation.engine import Outcome, failed
-from tongues.translation.prompts import PROMPT_SHA256, chat_messages
+from tongues.translation.endpoint import key_of
+from tongues.translation.endpoint_check import fetch_json, problems_of
+from tongues.translation.engine import Outcome
+from tongues.translation.http_engine import HttpEngine, together
+from tongues.translation.pressure import Opening
+from tongues.translation.prompts import ChatMessage, chat_messages, prompt_digest
+from tongues.translation.spending import Spent
 
-if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI
-
-_AGAIN_STATUS = frozenset({408, 409, 425, 429})
-_HOPELESS_STATUS = frozenset({401, 403, 404})
-_AGAIN_REASONS = frozenset({"error-page", "broken-json", "wrong-shape"})
-_MAX_WAIT_S = 60.0
-_MAX_RETRY_AFTER_S = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """One try: its outcome, whether another try makes sense, and how long the endpoint asked to wait."""
-
-    outcome: Outcome
-    again: bool = False
-    retry_after_s: float = 0.0
+_PROMPT_TOKENS = 1_000
+"""More than the fixed part and the chat template can have, in any tokenizer."""
 
 
-class OpenAIChat:
-    """The engine.
+class OpenAIChat(HttpEngine):
+    """The engine: one chat request per text.
+
+    An engine that says something else or reads the answer otherwise overrides `messages_of`,
+    `response_format`, `prompt_sha256` and `read`.
 
     Args:
         section: the recipe's settings.
-        first_wait_s: mean wait before the second try; doubles with each further one, up to 60 s.
+        first_wait_s: see `HttpEngine`.
+        say: takes a line when an endpoint is put out, is down, or answers again.
 
     Raises:
-        EngineUnavailableError: the environment variable named for the key is not set.
+        EngineUnavailableError: the environment variable named for a key is not set.
     """
 
     name = "openai"
     batch_segments = 1
+    # A server that computes 64 requests at a time needs as many in line, so that no place stays empty.
+    opening = Opening(first=32, unproven=128)
 
-    def __init__(self, section: OpenAIEngine, *, first_wait_s: float = 0.5) -> None:
+    def __init__(self, section: OpenAIEngine, *, first_wait_s: float = 0.5, say: Say = say_on_stderr) -> None:
+        super().__init__(section, first_wait_s=first_wait_s, say=say)
         self._section = section
-        self._first_wait_s = first_wait_s
-        self._key = api_key(section)
-        self._client: AsyncOpenAI | None = None
-        self._quiet_until = 0.0
-        self.requests_sent = 0
-
-    @property
-    def concurrency(self) -> int:
-        """Requests in flight at most."""
-        return self._section.concurrency
 
     def supports(self, source: str, target: str) -> bool:
         """Any pair: what a model cannot do, the checks find."""
@@ -88,119 +66,69 @@ class OpenAIChat:
             op="translate",
             engine=self.name,
             model=section.model,
-            prompt_sha256=PROMPT_SHA256,
+            prompt_sha256=self.prompt_sha256(source, target),
             params_sha256=digest_value(params),
         )
 
+    def at_most(self, texts: Sequence[str]) -> Spent:
+        """All tries, each with as many tokens as it can have: no token is shorter than a byte."""
+        tries, output = self.requests_at_most, self._section.max_output_tokens
+        characters = tries * sum(map(len, texts))
+        tokens_in = tries * sum(_PROMPT_TOKENS + len(text.encode()) for text in texts)
+        tokens_out = tries * len(texts) * output
+        cost = self.price.cost(characters=characters, prompt_tokens=tokens_in, completion_tokens=tokens_out)
+        return Spent(tries * len(texts), characters, tokens_in, tokens_out, cost)
+
     async def translate(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
         """Translate segments; see `Engine.translate`."""
-        return list(await asyncio.gather(*(self._ask(text, source, target) for text in texts)))
+        return await together([(1, self._ask(text, source, target)) for text in texts])
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+    def messages_of(self, text: str, source: str, target: str) -> list[ChatMessage]:
+        """What the model is told; what never changes for a language pair stands first."""
+        return chat_messages(text, source, target)
 
-    async def _ask(self, text: str, source: str, target: str) -> Outcome:
-        tried = await self._try(text, source, target)
-        for number in range(self._section.retries):
-            if not tried.again:
-                break
-            await self._wait(number, tried.retry_after_s)
-            tried = await self._try(text, source, target)
-        return tried.outcome
+    def prompt_sha256(self, source: str, target: str) -> str:
+        """Digest of everything in `messages_of` and `response_format` that is not the text."""
+        return prompt_digest(source, target)
 
-    async def _wait(self, number: int, retry_after_s: float) -> None:
-        """Wait before try `number` + 2. What the endpoint asked for, all requests heed."""
-        self._quiet_until = max(self._quiet_until, time.monotonic() + min(retry_after_s, _MAX_RETRY_AFTER_S))
-        backoff = min(self._first_wait_s * 2**number, _MAX_WAIT_S)
-        # Full range of jitter, so that requests that failed together do not return together.
-        await asyncio.sleep(random.uniform(0.5, 1.5) * backoff)  # noqa: S311 (no secret)
+    def response_format(self, source: str, target: str) -> dict[str, Any] | None:
+        """A JSON schema as the chat API takes it; None for free text."""
+        return None
 
-    async def _try(self, text: str, source: str, target: str) -> _Tried:
-        import openai
+    def request(self, text: str, source: str, target: str) -> dict[str, Any]:
+        """The body of one request."""
+        body = {
+            "model": self._section.model,
+            "messages": self.messages_of(text, source, target),
+            "temperature": self._section.temperature,
+            "max_tokens": self._section.max_output_tokens,
+        }
+        wanted = self.response_format(source, target)
+        return body if wanted is None else {**body, "response_format": wanted}
 
-        if (quiet := self._quiet_until - time.monotonic()) > 0:
-            await asyncio.sleep(quiet)
-        self.requests_sent += 1
-        try:
-            async with asyncio.timeout(self._section.timeout_s):
-                return await self._request(text, source, target)
-        except (TimeoutError, openai.APITimeoutError):
-            return _Tried(failed("timeout", f"no answer within {self._section.timeout_s:g} s"), again=True)
-        except openai.APIConnectionError as error:
-            cause = error.__cause__ or error
-            return _Tried(failed("connection", f"{type(cause).__name__}: {cause}"), again=True)
-        except openai.APIStatusError as error:
-            return self._refused(error)
+    def read(self, text: str, body: str, content_type: str) -> Outcome:
+        """Turn the body of a 200 answer into an outcome; see `chat_answer.read_answer`."""
+        return read_answer(text, body, content_type)
 
-    async def _request(self, text: str, source: str, target: str) -> _Tried:
-        raw = await self._open().chat.completions.with_raw_response.create(
-            model=self._section.model,
-            messages=chat_messages(text, source, target),  # type: ignore[arg-type]
-            temperature=self._section.temperature,
-            max_tokens=self._section.max_output_tokens,
-        )
-        outcome = read_answer(text, raw.text, raw.headers.get("content-type", ""))
-        return _Tried(outcome, again=outcome.reason in _AGAIN_REASONS)
+    async def _ask(self, text: str, source: str, target: str) -> list[Outcome]:
+        def read(body: str, content_type: str) -> list[Outcome]:
+            return [self.read(text, body, content_type)]
 
-    def _refused(self, error: "APIStatusError") -> _Tried:
-        status = error.status_code
-        detail = error.message
-        if status in _HOPELESS_STATUS:
-            raise EngineError(
-                detail[:300],
-                where=self._section.base_url,
-                fix="check base_url, model and the variable that api_key_env names",
-            )
-        again = status in _AGAIN_STATUS or status >= 500
-        reason = f"http-{status}" if again else "refused-by-endpoint"
-        return _Tried(failed(reason, detail), again, retry_after_s(error.response.headers.get("retry-after")))
-
-    def _open(self) -> "AsyncOpenAI":
-        if self._client is None:
-            from openai import AsyncOpenAI
-
-            self._client = AsyncOpenAI(
-                base_url=self._section.base_url,
-                api_key=self._key,
-                timeout=self._section.timeout_s,
-                max_retries=0,
-            )
-        return self._client
+        return await self.exchange("/chat/completions", self.request(text, source, target), read)
 
 
-def api_key(section: OpenAIEngine) -> str:
-    """The key from the environment; a fixed word where the recipe names no variable.
+def chat_problems(section: OpenAIEngine) -> list[str]:
+    """What is wrong with endpoints, keys and the model; asks each endpoint for its models only."""
 
-    Raises:
-        EngineUnavailableError: the variable is not set or empty.
-    """
-    if section.api_key_env is None:
-        return "EMPTY"  # what servers without keys are given by convention; never a key of the environment
-    key = os.environ.get(section.api_key_env, "")
-    if not key:
-        raise EngineUnavailableError(
-            f"environment variable {section.api_key_env} is not set",
-            where="translation.engine.api_key_env",
-            fix=f"export {section.api_key_env}=... (in a cluster: from a Secret)",
-        )
-    return key
+    def ask(endpoint: EndpointSection) -> list[str]:
+        headers = {"Authorization": f"Bearer {key}"} if (key := key_of(endpoint)) else {}
+        served = sorted(str(model["id"]) for model in fetch_json(endpoint, "/models", headers)["data"])
+        if section.model in served:
+            return []
+        there = ", ".join(map(repr, served[:10])) or "none"
+        return [
+            f"{endpoint.base_url}: no model {section.model!r}; it serves {there}. "
+            "Fix: set translation.engine.model to one of these"
+        ]
 
-
-def retry_after_s(header: str | None) -> float:
-    """Seconds that a Retry-After header asks for: a number, or the time until an HTTP date.
-
-    Source: RFC 9110, section 10.2.3. Unreadable or absent: 0.
-    """
-    if not header:
-        return 0.0
-    try:
-        return max(float(header), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max(email.utils.parsedate_to_datetime(header).timestamp() - time.time(), 0.0)
-    except ValueError:
-        return 0.0
+    return problems_of(section.endpoints, ask, "OpenAI-compatible endpoint (its address ends with /v1)")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tongues.core.recipe import OpenAIEngine
+from tongues.core.recipe import EndpointSection, OpenAIEngine
 from tongues.core.records import Source, SourceRow
 from tongues.translation.ledger import Ledger
 from tongues.translation.openai_chat import OpenAIChat
@@ -26,13 +26,15 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def connect() -> Connect:
-    """Build an engine for an endpoint; waits are short, so that retries take milliseconds."""
+    """Build an engine for one or more endpoints; waits are short, so that retries take milliseconds."""
 
-    def build(endpoint: openai_faults.FaultyEndpoint, **settings) -> OpenAIChat:
-        settings = {"timeout_s": 5.0, "retries": 2, "concurrency": 8} | settings
-        section = OpenAIEngine(
-            kind="openai", base_url=endpoint.base_url, model=openai_faults.MODEL, **settings
-        )
+    def build(*endpoints: openai_faults.FaultyEndpoint, concurrency: int = 8, **settings) -> OpenAIChat:
+        settings = {"timeout_s": 5.0, "retries": 2} | settings
+        names = EndpointSection.model_fields.keys() & settings.keys()
+        limits = {"max_in_flight": concurrency} | {name: settings.pop(name) for name in names}
+        addresses = tuple(EndpointSection(base_url=each.base_url, **limits) for each in endpoints)
+        model = settings.pop("model", openai_faults.MODEL)
+        section = OpenAIEngine(kind="openai", endpoints=addresses, model=model, **settings)
         return OpenAIChat(section, first_wait_s=0.01)
 
     return build
