@@ -84,3 +84,10 @@ class Check(Protocol):
 
     def __call__(self, source: str, translated: str, source_lang: str, target_lang: str) -> Verdict:
         """Judge; the texts come without protected spans, which have their own check."""
+
+
+class Score(Protocol):
+    """Says how far one translated text can be trusted, without a reference."""
+
+    def __call__(self, source: str, translated: str, source_lang: str, target_lang: str) -> float:
+        """Score from 0 (worst) to 1 (best); the texts come without protected spans."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tongues.core.digests import digest_value
 from tongues.core.errors import EngineError, EngineUnavailableError
-from tongues.core.recipe import ApertiumEngine
+from tongues.core.recipe import ApertiumEngine, PriceSection
 from tongues.core.records import Step
 from tongues.translation.apertium_modes import (
     INSTALL,
@@ -29,7 +29,8 @@ from tongues.translation.apertium_modes import (
     pipeline,
 )
 from tongues.translation.apertium_pipe import UNTRANSLATABLE, ApertiumPipe, PipeBrokenError
-from tongues.translation.engine import Outcome, encodable, failed
+from tongues.translation.engine import Outcome, Unit, encodable, failed
+from tongues.translation.spending import Spent
 
 _PROBE = "The house is red."
 # What changes the text of an answer; raise the revision when this module's own treatment of it changes.
@@ -62,6 +63,9 @@ class Apertium:
 
     name = "apertium"
     concurrency = 1
+    unit: Unit = "segment"
+    max_characters = None
+    price = PriceSection()
 
     def __init__(self, section: ApertiumEngine, folder: Path | None = None) -> None:
         self._section = section
@@ -91,6 +95,10 @@ class Apertium:
             prompt_sha256="",
             params_sha256=digest_value(_PARAMS),
         )
+
+    def at_most(self, texts: Sequence[str]) -> Spent:
+        """Free; each segment is computed once in its batch, and up to twice more when it breaks one."""
+        return Spent(requests=3 * len(texts), characters=sum(map(len, texts)))
 
     async def translate(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
         """Translate segments; see `Engine.translate`."""

@@ -2,7 +2,9 @@ import pytest
 
 from tongues.core.languages import languages
 from tongues.core.ports import Identify
-from tongues.data.language_id import RestrictedIdentifier, count_letters
+from tongues.data.language_check import LanguageCheck
+from tongues.data.language_id import RestrictedIdentifier, untellable
+from tongues.data.letter_ratios import count_letters
 
 IDENTIFIER = RestrictedIdentifier()
 IDENTIFY: Identify = IDENTIFIER
@@ -57,3 +59,28 @@ def test_supports_says_which_languages_of_the_table_are_known() -> None:
 
 def test_count_letters_counts_no_marks_digits_or_signs() -> None:
     assert count_letters("añ1 ก็ e\u0301!") == 4
+
+
+def test_untellable_names_unknown_languages_and_pairs_that_are_confused() -> None:
+    told = untellable(["en", "es", "ast", "id", "ms", "hr"])
+    assert sorted(told) == ["ast", "id", "ms"]
+    assert "not known" in told["ast"]
+    assert "ms" in told["id"]
+    assert "id" in told["ms"]
+    assert untellable(["en", "id", "hr"]) == {}
+
+
+def test_language_check_does_not_trust_the_identifier_between_languages_it_confuses() -> None:
+    croatian = "Stara kuća moje bake nalazi se blizu rijeke i ima veliki vrt s tri jabuke. " * 2
+    check = LanguageCheck(RestrictedIdentifier(), ("hr", "bs", "es"), 40)
+    source = "The old house of my grandmother stands near the river. " * 2
+    assert check(source, croatian, "en", "bs").ok
+    assert check(source, croatian, "en", "hr").ok
+    assert check(source, croatian, "en", "es").reason == "wrong-language"
+
+
+def test_identify_of_a_long_text_looks_at_both_ends() -> None:
+    spanish, english = "La casa de mi abuela es grande. ", "The house of my grandmother is large. "
+    identify = RestrictedIdentifier()
+    assert identify(spanish * 20_000, ["en", "es"]).lang == "es"
+    assert identify(english * 200 + spanish * 40_000, ["en", "es"]).confidence > 0.5
