@@ -2,9 +2,13 @@
 
 Three shapes are read, told apart by the first character and by the columns:
 
-    JSONL        one object per line: instruction, input, output [, protect, category]
+    JSONL        one object per line: instruction, input, output [, protect, category, keep, skip]
     JSON array   the same objects in one array, as Alpaca files come
-    seed tasks   instruction, instances: [{input, output}, ...]; the first instance counts
+    seed tasks   instruction, instances: [{input, output}, ...]; the first instance counts;
+                 "is_classification": true stands for the category "classification"
+
+`keep` lists the fields that stay in the source language, `[]` for none; `skip` says why a row is not to
+be translated at all. Both outrank the recipe's selection.
 
 JSONL is streamed, a line in memory at a time; an array is read whole.
 """
@@ -23,6 +27,7 @@ from tongues.core.recipe import SourceSection
 from tongues.core.records import Source, SourceRow
 
 _BLANKS = b" \t\r\n"
+_FIELDS = ("instruction", "input", "output")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -39,13 +44,16 @@ class RowError(ValueError):
         super().__init__(f"{reason}: {detail}")
 
 
-def read_source(path: Path, *, section: SourceSection) -> Iterator[SourceRow | Drop]:
+def read_source(
+    path: Path, *, section: SourceSection, seen: dict[str, str] | None = None
+) -> Iterator[SourceRow | Drop]:
     """Read rows in file order; every row that is not blank comes out as a row or as a drop.
 
     Args:
         path: JSONL file or JSON array, UTF-8 with or without byte order mark.
         section: names the dataset, revision, licence and language; `max_rows` limits how many
             rows are read, good or bad.
+        seen: group to where it stands, of files that were read before; this file's are added to it.
 
     Yields:
         Rows, and drops with where = "file:line" (JSONL, from 1) or "file:index" (array, from 0).
@@ -53,7 +61,7 @@ def read_source(path: Path, *, section: SourceSection) -> Iterator[SourceRow | D
     Raises:
         DataError: the file is missing or unreadable, or is an array that is not valid JSON.
     """
-    seen: dict[str, str] = {}
+    seen = {} if seen is None else seen
     for place, content in islice(_raw_rows(path), section.max_rows):
         where = f"{path.name}:{place}"
         try:
@@ -119,13 +127,15 @@ def _parse_row(value: Any, where: str, section: SourceSection) -> SourceRow:
     _require(isinstance(value, dict), "not-an-object", f"found {_kind(value)}")
     texts = _texts(value)
     protect = _protect(value, texts)
-    category = _string(value, "category", default="")
-    for name, text in {**texts, "category": category, **{f"protect {p!r}": p for p in protect}}.items():
+    category = _category(value)
+    keep, skip = _keep(value), _string(value, "skip", default="").strip()
+    named = {**texts, "category": category, "skip": skip, **{f"protect {p!r}": p for p in protect}}
+    for name, text in named.items():
         _require_storable(name, text)
     _require(not _is_blank(texts["instruction"]), "empty-instruction", "nothing is asked")
     _require(not _is_blank(texts["output"]), "empty-output", "there is no answer to learn")
     source = Source(section.dataset, section.revision, where, section.licence)
-    return SourceRow.create(**texts, source=source, protect=protect, category=category)
+    return SourceRow.create(**texts, source=source, protect=protect, category=category, keep=keep, skip=skip)
 
 
 def _texts(value: dict[str, Any]) -> dict[str, str]:
@@ -163,6 +173,22 @@ def _protect(value: dict[str, Any], texts: dict[str, str]) -> tuple[str, ...]:
         found = literal and any(literal in text for text in texts.values())
         _require(bool(found), "protect-not-found", f"{literal!r} stands nowhere in the row")
     return tuple(literals)
+
+
+def _category(value: dict[str, Any]) -> str:
+    named = _string(value, "category", default="")
+    return named or ("classification" if value.get("is_classification") is True else "")
+
+
+def _keep(value: dict[str, Any]) -> tuple[str, ...] | None:
+    names = value.get("keep")
+    if names is None:
+        return None
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    _require(is_list, "wrong-type", "keep is not a list of field names")
+    for name in names:
+        _require(name in _FIELDS, "unknown-field", f"keep names {name!r}; fields are {', '.join(_FIELDS)}")
+    return tuple(dict.fromkeys(names))
 
 
 def _require_storable(name: str, text: str) -> None:

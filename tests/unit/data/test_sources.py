@@ -54,6 +54,15 @@ BAD_LINES = [
     ('{"instruction": "a\\ud800", "output": "x"}', "lone-surrogate"),
     ('{"instruction": "a", "output": "x\\u0000"}', "nul-character"),
     ('{"instruction": "a", "output": "x", "category": "\\udfff"}', "lone-surrogate"),
+    ('{"instruction": "a", "output": "x", "keep": "input"}', "wrong-type"),
+    ('{"instruction": "a", "output": "x", "keep": ["input", 1]}', "wrong-type"),
+    ('{"instruction": "a", "output": "x", "keep": {"input": true}}', "wrong-type"),
+    ('{"instruction": "a", "output": "x", "keep": false}', "wrong-type"),
+    ('{"instruction": "a", "output": "x", "keep": ["title"]}', "unknown-field"),
+    ('{"instruction": "a", "output": "x", "keep": ["Input"]}', "unknown-field"),
+    ('{"instruction": "a", "output": "x", "skip": true}', "wrong-type"),
+    ('{"instruction": "a", "output": "x", "skip": "\\u0000"}', "nul-character"),
+    ('{"instruction": "a", "output": "x", "skip": "\\ud800"}', "lone-surrogate"),
 ]
 
 
@@ -100,6 +109,48 @@ def test_read_source_of_seed_tasks_takes_the_first_instance(tmp_path: Path) -> N
     [row] = read(tmp_path / "seed.jsonl", json.dumps(task))
     assert isinstance(row, SourceRow)
     assert (row.instruction, row.input, row.output) == ("Add.", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("extra", "keep", "skip"),
+    [
+        ({}, None, ""),
+        ({"keep": None, "skip": None}, None, ""),
+        ({"keep": []}, (), ""),
+        ({"keep": ["output", "input", "output"]}, ("output", "input"), ""),
+        ({"skip": " a pun\n"}, None, "a pun"),
+        ({"skip": "  "}, None, ""),
+    ],
+)
+@pytest.mark.parametrize("shape", ["jsonl", "array", "seed"])
+def test_read_source_keeps_what_a_row_says_of_its_own_translation(
+    tmp_path: Path, extra: dict[str, object], keep: tuple[str, ...] | None, skip: str, shape: str
+) -> None:
+    task = {"instruction": "Say hello.", "instances": [{"input": "", "output": "Hello."}]}
+    line = json.dumps((task if shape == "seed" else GOOD) | extra)
+    [row] = read(
+        tmp_path / ("x.json" if shape == "array" else "x.jsonl"), f"[{line}]" if shape == "array" else line
+    )
+    assert isinstance(row, SourceRow)
+    assert (row.keep, row.skip) == (keep, skip)
+
+
+@pytest.mark.parametrize(
+    ("extra", "category"),
+    [
+        ({"is_classification": True}, "classification"),
+        ({"is_classification": False}, ""),
+        ({"is_classification": "true"}, ""),
+        ({"is_classification": True, "category": "topic"}, "topic"),
+    ],
+)
+def test_read_source_of_seed_tasks_takes_classification_as_category(
+    tmp_path: Path, extra: dict[str, object], category: str
+) -> None:
+    task = {"instruction": "Is it?", "instances": [{"input": "", "output": "Yes"}]} | extra
+    [row] = read(tmp_path / "seed.jsonl", json.dumps(task))
+    assert isinstance(row, SourceRow)
+    assert row.category == category
 
 
 def test_read_source_of_an_array_counts_from_zero(tmp_path: Path) -> None:
