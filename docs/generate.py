@@ -94,7 +94,12 @@ def _plain(value: Any) -> str:
         return "see below"
     if value is None:
         return "none"
-    return ", ".join(value) if isinstance(value, tuple) else str(value).replace("|", "\\|")
+    if isinstance(value, tuple):
+        given = (
+            one.model_dump(exclude_defaults=True) if isinstance(one, BaseModel) else one for one in value
+        )
+        return ", ".join(map(str, given)) or "none"
+    return str(value).replace("|", "\\|") or "none"
 
 
 def _type(annotation: Any) -> str:
@@ -117,13 +122,14 @@ def _type(annotation: Any) -> str:
 def languages_page() -> str:
     """The table of languages."""
     rows = [
-        f"| `{r.code}` | {r.name} | {r.script} | {r.flores or '-'} | {r.direction} |"
+        f"| `{r.code}` | {r.name} | {r.script} | {r.flores or '-'} | {r.tier} | {r.direction} |"
         for r in languages().values()
     ]
     head = [
         "# Languages\n",
-        "| code | name | script | FLORES | direction |",
-        "| --- | --- | --- | --- | --- |",
+        "Resource tiers follow the classes of Joshi et al. 2020: high is 5, mid 3 and 4, low the rest.\n",
+        "| code | name | script | FLORES | tier | direction |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     return "\n".join([*head, *rows, ""])
 

@@ -27,15 +27,15 @@ def _uncached(task: dsl.PipelineTask) -> dsl.PipelineTask:
     return task.set_caching_options(False)
 
 
-@dsl.pipeline(name="translate-languages", description="Translate into every language, side by side.")
-def translate_languages(recipe: str, workspace: str, source: str, languages: List[str]) -> List[str]:  # noqa: UP006
-    """Fan out over the languages.
+@dsl.pipeline(name="translate-languages", description="Translate all languages and shards, side by side.")
+def translate_languages(recipe: str, workspace: str, source: str, jobs: List[str]) -> List[str]:  # noqa: UP006
+    """Fan out over languages and shards.
 
-    A pipeline of its own, because the list of languages comes out of a step: a loop directly over a
+    A pipeline of its own, because the list of jobs comes out of a step: a loop directly over a
     step's output cannot be run by KFP's local runner.
     """
-    with dsl.ParallelFor(languages) as language:
-        task = translate(recipe=recipe, workspace=workspace, source=source, language=language)
+    with dsl.ParallelFor(jobs) as job:
+        task = translate(recipe=recipe, workspace=workspace, source=source, job=job)
         _light(task)
     return dsl.Collected(task.output)
 
@@ -57,8 +57,8 @@ def multilingual_tuning(recipe: str, workspace: str) -> str:
     prepared = _light(prepare(recipe=recipe, workspace=workspace))
     where = {"recipe": recipe, "workspace": workspace}
     source, base = prepared.outputs["source"], prepared.outputs["base"]
-    translated = translate_languages(source=source, languages=prepared.outputs["languages"], **where)
-    store = _light(gather(source=source, translations=translated.output, **where)).output
+    translated = translate_languages(source=source, jobs=prepared.outputs["jobs"], **where)
+    store = _light(gather(source=source, translations=translated.output, **where)).outputs["Output"]
     dataset = _light(assemble(store=store, **where)).outputs["Output"]
     tuned = _uncached(finetune(dataset=dataset, base=base, **where)).outputs["Output"]
     evaluation = _uncached(evaluate(tuned=tuned, base=base, **where)).outputs["Output"]

@@ -1,4 +1,4 @@
-"""Translate the source rows into one language."""
+"""Translate one shard of the source rows into one language."""
 
 from kfp import dsl
 
@@ -6,15 +6,15 @@ from components import images
 
 
 @dsl.component(base_image=images.CPU, install_kfp_package=False)
-def translate(recipe: str, workspace: str, source: str, language: str) -> str:
-    """Translate the source rows into one language; paid requests are never paid twice.
+def translate(recipe: str, workspace: str, source: str, job: str) -> str:
+    """Translate one shard of the source rows into one language; paid requests are never paid twice.
 
     Args:
         recipe: recipe as a path, an s3:// URI, or the YAML itself.
         workspace: folder or s3:// prefix for all outputs.
         source: URI of the source rows.
-        language: BCP-47 code.
+        job: language and shard, such as "es 2/4": BCP-47 code, then which of how many parts.
     """
     from tongues.stages import steps
 
-    return steps.translate(recipe, workspace, source, language)
+    return steps.translate(recipe, workspace, source, job)

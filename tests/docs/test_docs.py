@@ -27,11 +27,17 @@ def test_every_relative_link_leads_to_a_file(page):
 
 
 def test_every_test_named_in_the_fault_table_exists():
-    named = re.findall(
-        r"`(tests/[^`]+\.py)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    )
-    assert len(named) >= 10
-    assert [name for name in named if not (ROOT / name).is_file()] == []
+    names = ("architecture.md", "translation.md")
+    pages = "".join((ROOT / "docs" / name).read_text("utf-8") for name in names)
+    named = re.findall(r"`(tests/[^`:]+\.py)(?:::(test_\w+))?`", pages)
+    assert len(named) >= 40
+    assert [file for file, _ in named if not (ROOT / file).is_file()] == []
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if test and f"def {test}(" not in (ROOT / file).read_text("utf-8")
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize(

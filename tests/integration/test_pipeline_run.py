@@ -30,7 +30,7 @@ name: tiny
 languages: [es, gl]
 source: {uri: rows.jsonl, dataset: tiny, licence: CC-BY-4.0}
 base_model: {uri: base, name: Tiny, licence: Apache-2.0}
-translation: {engine: {kind: apertium}}
+translation: {engine: {kind: apertium}, shards: 2, quality: {round_trip_sentences: 10}}
 dataset:
   methods: [{method: direct, english_rows: 4}, {method: crossin, en2x: 4, x2x: 4}]
   validation_share: 0.2

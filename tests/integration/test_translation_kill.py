@@ -65,7 +65,8 @@ def finish(process) -> dict:
 
 
 def section(endpoint) -> dict:
-    return {"kind": "openai", "base_url": endpoint.base_url, "model": MODEL, "concurrency": 8}
+    address = {"base_url": endpoint.base_url, "max_in_flight": 8}
+    return {"kind": "openai", "endpoints": [address], "model": MODEL}
 
 
 def keys_of(texts, engine: dict) -> dict[bytes, str]:
@@ -73,38 +74,46 @@ def keys_of(texts, engine: dict) -> dict[bytes, str]:
     return {ledger_key(text, step, "en", "es"): text for text in texts}
 
 
-def test_translation_killed_at_random_moments_repeats_nothing_that_was_acknowledged(tmp_path, rows_file):
-    random_moments = random.Random(20)
+KILLS = 20
+
+
+def test_translation_killed_at_20_random_moments_repeats_nothing_that_was_acknowledged(tmp_path, rows_file):
     with FaultyEndpoint() as endpoint:
-        finish(start(rows_file, tmp_path / "calm.sqlite", tmp_path / "calm.jsonl", section(endpoint)))
+        calm = finish(start(rows_file, tmp_path / "calm.sqlite", tmp_path / "calm.jsonl", section(endpoint)))
         all_texts = set(endpoint.texts)
-    ledger, out = tmp_path / "ledger.sqlite", tmp_path / "out.jsonl"
-    kills = 0
+    ledger, out, moments = tmp_path / "ledger.sqlite", tmp_path / "out.jsonl", random.Random(20)
     with FaultyEndpoint(latency_s=0.005) as endpoint:
-        while True:
-            known_before = _known(ledger, keys_of(all_texts, section(endpoint)))
-            asked_before, kill_at = len(endpoint.requests), random_moments.randrange(5, 160)
-            process = start(rows_file, ledger, out, section(endpoint))
-
-            def kill(number, text, process=process, at=asked_before + kill_at):
-                if number == at:
-                    os.kill(process.pid, signal.SIGKILL)
-                return "ok"
-
-            endpoint.choose = kill
-            process.wait(timeout=100)
-            asked = endpoint.texts[asked_before:]
-            assert not set(asked) & known_before, "a request that was in the ledger was sent again"
-            if process.returncode == 0:
-                break
-            assert process.returncode == -signal.SIGKILL
-            kills += 1
-    assert kills >= 3
+        for _ in range(KILLS):
+            _run_and_kill(endpoint, rows_file, ledger, out, all_texts, moments)
+        known = _known(ledger, keys_of(all_texts, section(endpoint)))
+        endpoint.choose, asked = lambda number, text: "ok", len(endpoint.requests)
+        counts = finish(start(rows_file, ledger, out, section(endpoint)))
+        assert set(endpoint.texts[asked:]) == all_texts - known
+    assert counts["sent"] == calm["sent"] - len(known)
     assert set(endpoint.texts) == all_texts
     # What was in flight at a kill, at most 8 requests each time, is all that may have been asked again.
     repeated = sum(count - 1 for count in Counter(endpoint.texts).values())
-    assert repeated <= kills * 2 * 8
+    assert repeated <= KILLS * 8
     assert out.read_text() == (tmp_path / "calm.jsonl").read_text()
+
+
+def _run_and_kill(endpoint, rows_file, ledger, out, all_texts, moments) -> None:
+    """One run, killed while a drawn request is answered or a drawn time after it; it repeats nothing."""
+    known = _known(ledger, keys_of(all_texts, section(endpoint)))
+    asked, delay_s = len(endpoint.requests), moments.choice([0, 0.002, 0.01, 0.03])
+    at = asked + moments.randrange(1, max(2, (len(all_texts) - len(known)) // 6))
+    process = start(rows_file, ledger, out, section(endpoint))
+
+    def kill(number, text):
+        if number == at:
+            threading.Timer(delay_s, os.kill, (process.pid, signal.SIGKILL)).start()
+        return "ok"
+
+    endpoint.choose = kill
+    process.communicate(timeout=100)
+    assert process.returncode == -signal.SIGKILL, "it was not killed in the middle"
+    repeated = set(endpoint.texts[asked:]) & known
+    assert not repeated, "a request that was in the ledger was sent again"
 
 
 def _known(ledger: Path, keys: dict[bytes, str]) -> set[str]:

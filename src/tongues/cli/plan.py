@@ -1,8 +1,12 @@
 """`tongues plan`: what a run will do and cost, before anything is spent."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tongues.cli import terminal
+from tongues.core.progress import duration
+
+if TYPE_CHECKING:
+    from tongues.stages.plan import Plan
 
 
 def plan(
@@ -15,10 +19,36 @@ def plan(
     from tongues.stages.plan import plan as make_plan
 
     made = make_plan(open_recipe(recipe), open_workspace(workspace))
-    columns = ("language", "rows", "segments", "characters", "in ledger", "requests", "seconds")
-    rows = [tuple(line.model_dump().values()) for line in made.languages]
-    terminal.show(
-        made.model_dump(mode="json"),
-        as_json=as_json,
-        human=lambda: terminal.table("Translation", columns, rows),
+    terminal.show(made.model_dump(mode="json"), as_json=as_json, human=lambda: _print(made))
+
+
+def _print(made: "Plan") -> None:
+    columns = (
+        "language",
+        "engine",
+        "rows",
+        "in ledger",
+        "requests",
+        "tokens in",
+        "tokens out",
+        "time",
+        "cost",
     )
+    rows = [
+        (
+            line.lang,
+            line.engine,
+            line.rows - line.skipped,
+            line.in_ledger,
+            line.requests,
+            line.tokens_in,
+            line.tokens_out,
+            duration(line.seconds),
+            line.cost,
+        )
+        for line in made.languages
+    ]
+    terminal.table("Translation", columns, rows)
+    print(f"Cost: {made.cost:.4g}, measured on {made.sample_segments} requests, which the ledger keeps.")
+    for warning in made.warnings:
+        print(f"Warning: {warning}")

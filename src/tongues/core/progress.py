@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 Say = Callable[[str], None]
@@ -30,6 +30,7 @@ class LineProgress:
         say: takes the line.
         every_s: seconds between lines.
         clock: seconds, monotonic.
+        rates: facts that are totals and of which the rate since the start is said too.
     """
 
     def __init__(
@@ -41,9 +42,10 @@ class LineProgress:
         say: Say = say_on_stderr,
         every_s: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        rates: Sequence[str] = (),
     ) -> None:
         self.what, self.total, self.unit, self.say = what, total, unit, say
-        self.every_s, self.clock = every_s, clock
+        self.every_s, self.clock, self.rates = every_s, clock, frozenset(rates)
         self.done = 0
         self.started = self.last_said = clock()
 
@@ -57,16 +59,22 @@ class LineProgress:
 
     def line(self, now: float, facts: dict[str, float | str]) -> str:
         """The line for this moment."""
-        rate = self.done / max(now - self.started, 1e-9)
+        seconds = max(now - self.started, 1e-9)
+        rate = self.done / seconds
         of = f"/{self.total}" if self.total is not None else ""
         left = (
-            f", {_duration((self.total - self.done) / rate)} left" if self.total is not None and rate else ""
+            f", {duration((self.total - self.done) / rate)} left" if self.total is not None and rate else ""
         )
-        more = "".join(f", {k} {_number(v)}" for k, v in facts.items())
+        more = "".join(f", {k} {_number(v)}{self._rate(k, v, seconds)}" for k, v in facts.items())
         return f"{self.what}: {self.done}{of} {self.unit}, {rate:.1f} {self.unit}/s{left}{more}"
 
+    def _rate(self, name: str, value: float | str, seconds: float) -> str:
+        told = name in self.rates and not isinstance(value, str)
+        return f" ({_number(float(value) / seconds)}/s)" if told else ""
 
-def _duration(seconds: float) -> str:
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "1 h 05 min", "2 min 10 s", "7 s"."""
     minutes, rest = divmod(round(max(seconds, 0)), 60)
     hours, minutes = divmod(minutes, 60)
     return (
@@ -75,4 +83,4 @@ def _duration(seconds: float) -> str:
 
 
 def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

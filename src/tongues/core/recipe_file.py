@@ -103,10 +103,32 @@ def _locate(value: Any, base: str, key: str = "") -> Any:
         return {k: _locate(v, base, str(k)) for k, v in value.items()}
     if isinstance(value, list):
         return [_locate(v, base, key) for v in value]
-    relative = isinstance(value, str) and key.endswith("uri") and key != "tracking_uri"
-    if not relative or "://" in value or value.startswith("/"):
+    if not _is_relative(value, key):
         return value
     return f"{base.rstrip('/')}/{value}" if "://" in base else str((Path(base) / value).resolve())
+
+
+def relative_uris(recipe: Recipe) -> list[str]:
+    """The files that a recipe names relative to itself, each once, in order of their names."""
+    found: set[str] = set()
+
+    def walk(value: Any, key: str = "") -> None:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                walk(inner, str(name))
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner, key)
+        elif _is_relative(value, key):
+            found.add(value)
+
+    walk(recipe.model_dump(mode="json"))
+    return sorted(found)
+
+
+def _is_relative(value: Any, key: str) -> bool:
+    names_a_place = isinstance(value, str) and key.endswith("uri") and key != "tracking_uri"
+    return names_a_place and "://" not in value and not value.startswith("/")
 
 
 def _explain(item: Any) -> str:

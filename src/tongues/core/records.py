@@ -85,6 +85,8 @@ class SourceRow:
         protect: exact substrings that must survive translation byte for byte.
         category: a label for reports; may be empty.
         source: origin.
+        keep: fields that this row wants left in the source language; None leaves it to the recipe.
+        skip: why this row is not to be translated at all; empty if it is.
     """
 
     group: str
@@ -94,6 +96,8 @@ class SourceRow:
     protect: tuple[str, ...]
     category: str
     source: Source
+    keep: tuple[str, ...] | None = None
+    skip: str = ""
 
     @classmethod
     def create(
@@ -105,19 +109,25 @@ class SourceRow:
         source: Source,
         protect: tuple[str, ...] = (),
         category: str = "",
+        keep: tuple[str, ...] | None = None,
+        skip: str = "",
     ) -> Self:
         """Build a row; the group is computed from the text."""
         group = digest_value([instruction, input, output])[:_ID_CHARS]
-        return cls(group, instruction, input, output, protect, category, source)
+        return cls(group, instruction, input, output, protect, category, source, keep, skip)
 
     def to_row(self) -> dict[str, Any]:
         """The row as the Parquet schema has it."""
-        return dataclasses.asdict(self) | {"protect": list(self.protect)}
+        lists = {"protect": list(self.protect), "keep": None if self.keep is None else list(self.keep)}
+        return dataclasses.asdict(self) | lists
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
         """The inverse of `to_row`."""
-        return cls(**row | {"protect": tuple(row["protect"]), "source": Source(**row["source"])})
+        keep = None if row["keep"] is None else tuple(row["keep"])
+        return cls(
+            **row | {"protect": tuple(row["protect"]), "source": Source(**row["source"]), "keep": keep}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +236,11 @@ class Record:
         """The last message: what is learnt."""
         return self.messages[-1]
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Every original whose text stands in the record: its own group, then those of its shots."""
+        return (self.group, *(group for group in self.meta.get("shots", "").split(",") if group))
+
     def to_row(self) -> dict[str, Any]:
         """The row as the Parquet schema has it."""
         return dataclasses.asdict(self) | {"meta": sorted(self.meta.items())}
@@ -254,7 +269,9 @@ _MESSAGES = pa.field(
 )
 _ITEM = [_text("instruction"), _text("input"), _text("output"), _texts("protect"), _text("category"), _SOURCE]
 
-SOURCE_SCHEMA = pa.schema([_text("group"), *_ITEM])
+SOURCE_SCHEMA = pa.schema(
+    [_text("group"), *_ITEM, pa.field("keep", pa.list_(pa.string())), _text("skip")],
+)
 ALIGNED_SCHEMA = pa.schema(
     [
         _text("group"),

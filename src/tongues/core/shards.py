@@ -5,9 +5,8 @@ Parquet cannot hold lone surrogates, so text that carries them is refused where 
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,46 +19,83 @@ _ROWS_PER_BATCH = 4_096
 Row = dict[str, Any]
 
 
-def write_shards(
-    folder: Path, schema: pa.Schema, rows: Iterable[Row], *, rows_per_shard: int = ROWS_PER_SHARD
-) -> int:
-    """Write rows as ``part-00000.parquet`` and so on; memory stays at one batch.
+class ShardWriter:
+    """Writes rows one by one as ``part-00000.parquet`` and so on; memory stays at one batch.
 
     Args:
         folder: created if absent; must hold no shard yet.
         schema: the columns; a row that does not fit raises.
-        rows: dictionaries with exactly the schema's names.
         rows_per_shard: rows in one file, at least 1.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, *, rows_per_shard: int = ROWS_PER_SHARD) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._schema, self._rows_per_shard = folder, schema, rows_per_shard
+        self._batch: list[Row] = []
+        self._parquet: pq.ParquetWriter | None = None
+        self._shards = self._in_shard = self.rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(complete=kind is None)
+
+    def write(self, row: Row) -> None:
+        """Add one row."""
+        self._batch.append(row)
+        self.rows += 1
+        if len(self._batch) == min(_ROWS_PER_BATCH, self._rows_per_shard - self._in_shard):
+            self._flush()
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of a batch that has the schema's columns."""
+        if self._batch:
+            self._flush()
+        start = 0
+        while start < batch.num_rows:
+            part = batch.slice(start, self._rows_per_shard - self._in_shard)
+            self._append(pa.Table.from_batches([part]).cast(self._schema))
+            self.rows += part.num_rows
+            start += part.num_rows
+
+    def close(self, *, complete: bool = True) -> None:
+        """Write what is left; no rows still give one empty shard, to tell "nothing" from "missing"."""
+        if complete and (self._batch or self._shards == 0):
+            self._flush()
+        if self._parquet is not None:
+            self._parquet.close()
+            self._parquet = None
+
+    def _flush(self) -> None:
+        rows, self._batch = self._batch, []
+        self._append(pa.Table.from_pylist(rows, schema=self._schema))
+
+    def _append(self, table: pa.Table) -> None:
+        if self._parquet is None:
+            path = self._folder / f"part-{self._shards:05d}.parquet"
+            self._parquet = pq.ParquetWriter(path, self._schema, compression="zstd")
+            self._shards += 1
+        if table.num_rows:
+            self._parquet.write_table(table)
+        self._in_shard += table.num_rows
+        if self._in_shard == self._rows_per_shard:
+            self._parquet.close()
+            self._parquet, self._in_shard = None, 0
+
+
+def write_shards(
+    folder: Path, schema: pa.Schema, rows: Iterable[Row], *, rows_per_shard: int = ROWS_PER_SHARD
+) -> int:
+    """Write rows as shards; see `ShardWriter`.
 
     Returns:
-        The number of rows written. No rows still give one empty shard, so that a reader
-        can tell "nothing" from "missing".
+        The number of rows written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    source, total, shard = iter(rows), 0, 0
-    while True:
-        written = _write_one(
-            folder / f"part-{shard:05d}.parquet", schema, islice(source, rows_per_shard), shard
-        )
-        total, shard = total + written, shard + 1
-        if written < rows_per_shard:
-            return total
-
-
-def _write_one(path: Path, schema: pa.Schema, rows: Iterator[Row], shard: int) -> int:
-    written = 0
-    writer: pq.ParquetWriter | None = None
-    try:
-        while batch := list(islice(rows, _ROWS_PER_BATCH)):
-            writer = writer or pq.ParquetWriter(path, schema, compression="zstd")
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-            written += len(batch)
-        if writer is None and shard == 0:
-            writer = pq.ParquetWriter(path, schema, compression="zstd")
-    finally:
-        if writer is not None:
-            writer.close()
-    return written
+    with ShardWriter(folder, schema, rows_per_shard=rows_per_shard) as writer:
+        for row in rows:
+            writer.write(row)
+    return writer.rows
 
 
 def shard_paths(folder: Path) -> list[Path]:

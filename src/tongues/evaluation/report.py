@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tongues import __version__
+from tongues import __version__, core
 from tongues.core.languages import UNDETERMINED, Language, language
 from tongues.core.manifest import write_atomically
 from tongues.core.scores import Measurement, Scores
@@ -17,7 +17,8 @@ from tongues.evaluation.samples import read_samples
 from tongues.evaluation.showcase import showcase
 from tongues.evaluation.wording import headline, verdict_words
 
-_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = [Path(__file__).parent / "templates", Path(core.__path__[0])]
+"""Where templates and, for all reports alike, the style sheet lie."""
 _ROLE_NAMES = {"base": "the base model", "champion": "the champion", "candidate": "the candidate"}
 _FULL_COLOUR = {" %": 25.0, "": 10.0}
 """Change, in the measure's own unit, at which a cell of the heat map has its full colour."""

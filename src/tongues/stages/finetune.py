@@ -85,8 +85,7 @@ def _prompts(given: Given, dataset: Output) -> list[str]:
 
 
 def _report(dataset: Output, base: Output, folder: Path, result: TuningResult, alike: Parity) -> Report:
-    sorter = _tallied(dataset, result)
-    sorter.write_drops(folder / "dropped")
+    sorter = _tallied(dataset, result, folder / "dropped")
     facts = {
         "base_uri": base.uri,
         "base_content_sha256": base.manifest.content_sha256,
@@ -117,10 +116,10 @@ def _weights(folder: Path) -> str:
     return digest_value({name: digest_files(folder / name) for name in (ADAPTER, MERGED)})
 
 
-def _tallied(dataset: Output, result: TuningResult) -> Sorter:
-    sorter = Sorter()
-    for drop in result.dropped:
-        sorter.drop(drop)
+def _tallied(dataset: Output, result: TuningResult, folder: Path) -> Sorter:
+    with Sorter(folder) as sorter:
+        for drop in result.dropped:
+            sorter.drop(drop)
     counts = Counter(r.lang for split in ("train", "validation") for r in records_of(dataset, split))
     for lang, rows in counts.items():
         tally = sorter.tally(lang)

@@ -11,13 +11,13 @@ from functools import cached_property
 from tongues.promotion.registry import Promotion
 from tongues.stages.assemble import assemble
 from tongues.stages.evaluate import Evaluation, evaluate
+from tongues.stages.fan_out import Job
 from tongues.stages.finetune import finetune
-from tongues.stages.gather import gather
 from tongues.stages.given import Given
 from tongues.stages.preflight import preflight
-from tongues.stages.prepare import fetch_base_model, prepare
+from tongues.stages.prepare import fetch_base_model
 from tongues.stages.register import Registered, promote, register
-from tongues.stages.translate import translate
+from tongues.stages.translations import Translations
 from tongues.stages.workspace import Output, Workspace
 
 
@@ -42,26 +42,29 @@ class Flow:
         silent.workspace = dataclasses.replace(self.workspace, say=lambda _: None)
         return silent
 
-    @cached_property
+    @property
     def source(self) -> Output:
         """Source rows."""
-        return prepare(self.given, self.workspace)
+        return self._translated.source
 
     @cached_property
     def base(self) -> Output:
         """Base model."""
         return fetch_base_model(self.given, self.workspace)
 
-    @cached_property
-    def translations(self) -> dict[str, Output]:
-        """Translated rows per language."""
-        languages = self.given.recipe.languages
-        return {lang: translate(self.given, self.workspace, self.source, lang) for lang in languages}
+    @property
+    def translations(self) -> dict[Job, Output]:
+        """Translated rows per language and shard."""
+        return self._translated.outputs
 
-    @cached_property
+    @property
     def store(self) -> Output:
         """Aligned store."""
-        return gather(self.given, self.workspace, self.source, list(self.translations.values()))
+        return self._translated.store
+
+    @cached_property
+    def _translated(self) -> Translations:
+        return Translations(self.given, self.workspace)
 
     @cached_property
     def dataset(self) -> Output:

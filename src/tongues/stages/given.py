@@ -23,6 +23,17 @@ class Given:
     located: Recipe
     origin: str
 
+    def replaying(self) -> "Given":
+        """The same recipe, answered from the ledger alone."""
+        recipe, located = (_replaying(one) for one in (self.recipe, self.located))
+        return Given(recipe, located, self.origin)
+
+
+def _replaying(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(
+        update={"translation": recipe.translation.model_copy(update={"replay_only": True})}
+    )
+
 
 def read_recipe(recipe: str) -> Given:
     """Read a recipe from a path, a URI, or its own text.

@@ -10,7 +10,7 @@ from tongues.platform.mlflow_connection import reach, resolve_tracking_uri
 from tongues.platform.model_versions import source_problem
 from tongues.stages.given import Given
 from tongues.stages.workspace import Workspace
-from tongues.translation.engines import check_engine
+from tongues.translation.chain import check_chain
 from tongues.tuning.base_model import check_base
 
 
@@ -24,9 +24,22 @@ def preflight(given: Given, workspace: Workspace | None = None) -> None:
     Raises:
         PreflightError: lists everything that is wrong, each with what to do.
     """
-    checks: list[Callable[[Given], None]] = [_source, _engine, _base_model, _suite_files, _suite]
+    checks: list[Callable[[Given], None]] = [_source, _engine, _parallel, _base_model, _suite_files, _suite]
     if workspace is not None:
         checks.append(partial(_registry, workspace))
+    _require(checks, given)
+
+
+def preflight_translation(given: Given) -> None:
+    """Check what translation alone needs: source, engines, parallel text.
+
+    Raises:
+        PreflightError: lists everything that is wrong, each with what to do.
+    """
+    _require([_source, _engine, _parallel], given)
+
+
+def _require(checks: list[Callable[[Given], None]], given: Given) -> None:
     problems = [line for check in checks for line in _problems(check, given)]
     if problems:
         raise PreflightError(problems, where=given.origin)
@@ -42,8 +55,15 @@ def _problems(check: Callable[[Given], None], given: Given) -> Iterator[str]:
 
 
 def _source(given: Given) -> None:
-    if not storage.exists(given.located.source.uri):
-        raise PreflightError([f"source.uri: no such file: {given.located.source.uri}"])
+    uris = [section.uri for section in given.located.source.files]
+    if missing := [f"source.uri: no such file: {uri}" for uri in uris if not storage.exists(uri)]:
+        raise PreflightError(missing)
+
+
+def _parallel(given: Given) -> None:
+    uri = given.located.translation.quality.reference_uri
+    if uri and not storage.exists(uri):
+        raise PreflightError([f"translation.quality.reference_uri: no such file: {uri}"])
 
 
 def _suite_files(given: Given) -> None:
@@ -80,7 +100,7 @@ def _suite(given: Given) -> None:
 
 def _engine(given: Given) -> None:
     recipe = given.recipe
-    check_engine(recipe.translation.engine, recipe.source.lang, recipe.languages)
+    check_chain(given.located.translation, recipe.source.lang, recipe.languages)
 
 
 def _base_model(given: Given) -> None:

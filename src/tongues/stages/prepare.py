@@ -1,12 +1,13 @@
 """Prepare: read the source rows and fetch the base model, before anything is spent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tongues.core.digests import digest_file, digest_rows, digest_value
+from tongues.core.digests import RowsDigest, digest_file, digest_value
+from tongues.core.drops import Drop
 from tongues.core.errors import DataError
-from tongues.core.recipe import BaseModelSection
+from tongues.core.recipe import BaseModelSection, SourceSection
 from tongues.core.records import SOURCE_SCHEMA, SourceRow
 from tongues.core.shards import write_shards
 from tongues.data.sources import read_source
@@ -26,29 +27,43 @@ def prepare(given: Given, workspace: Workspace) -> Output:
     Raises:
         DataError: the file is missing, unreadable, or holds no usable row.
     """
-    section = given.located.source
-    path = storage.fetch_file(section.uri, workspace.local / "downloads" / Path(section.uri).name)
+    files = [(section, _fetched(section.uri, workspace)) for section in given.located.source.files]
 
     def work(folder: Path) -> Report:
         fresh(folder)
-        sorter, groups = Sorter(), list[str]()
-        rows = sorter.kept(read_source(path, section=section), lang_of=lambda _: section.lang)
-        write_shards(folder / "rows", SOURCE_SCHEMA, _noting(rows, groups))
-        sorter.write_drops(folder / "dropped")
-        if not groups:
-            raise DataError(
-                f"no usable row; dropped {sorter.reasons()}", where=str(path), fix="mend the file"
-            )
-        return Report(tallies=sorter.tallies, content_sha256=digest_rows(groups))
+        digest = RowsDigest()
+        with Sorter(folder / "dropped") as sorter:
+            rows = sorter.kept(_read(files), lang_of=lambda _: given.recipe.source.lang)
+            write_shards(folder / "rows", SOURCE_SCHEMA, _noting(rows, digest))
+        if not digest.rows:
+            named = ", ".join(section.uri for section, _ in files)
+            raise DataError(f"no usable row; dropped {sorter.reasons()}", where=named, fix="mend the file")
+        return Report(tallies=sorter.tallies, content_sha256=digest.hexdigest())
 
-    params = given.recipe.source.model_dump(mode="json", exclude={"uri"})
-    inputs = {"source": digest_file(path)}
+    params = given.recipe.source.model_dump(mode="json", exclude={"uri": True, "also": {"__all__": {"uri"}}})
+    inputs = {name: digest_file(path) for name, (_, path) in zip(input_names(given), files, strict=True)}
     return workspace.finish("prepare", recipe=given.recipe, inputs=inputs, params=params, work=work)
 
 
-def _noting(rows: Iterator[SourceRow], groups: list[str]) -> Iterator[dict[str, object]]:
+def input_names(given: Given) -> list[str]:
+    """What the source files are called in the manifest: "source", "source-2", "source-3"."""
+    return ["source", *(f"source-{number}" for number in range(2, len(given.recipe.source.files) + 1))]
+
+
+def _fetched(uri: str, workspace: Workspace) -> Path:
+    """The file on this disk; two of one name in different places do not meet."""
+    return storage.fetch_file(uri, workspace.local / "downloads" / digest_value(uri)[:12] / Path(uri).name)
+
+
+def _read(files: Sequence[tuple[SourceSection, Path]]) -> Iterator[SourceRow | Drop]:
+    seen: dict[str, str] = {}
+    for section, path in files:
+        yield from read_source(path, section=section, seen=seen)
+
+
+def _noting(rows: Iterator[SourceRow], digest: RowsDigest) -> Iterator[dict[str, object]]:
     for row in rows:
-        groups.append(row.group)
+        digest.add(row.group)
         yield row.to_row()
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from tongues.core.drops import DROP_SCHEMA, Drop
 from tongues.core.manifest import Tally
-from tongues.core.shards import Row, write_shards
+from tongues.core.shards import Row, ShardWriter
 
 
 class Storable(Protocol):
@@ -20,33 +20,41 @@ T = TypeVar("T", bound=Storable)
 
 
 class Sorter:
-    """Counts every row under its language, kept or dropped, and remembers the drops."""
+    """Counts every row under its language, kept or dropped, and writes drops beside what is kept.
 
-    def __init__(self) -> None:
+    Use it as a context manager; the drops are complete when it is left.
+
+    Args:
+        folder: where the drops go (DROP_SCHEMA), as they come, so that memory does not grow with them.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self.tallies: dict[str, Tally] = {}
-        self.drops: list[Drop] = []
+        self._drops = ShardWriter(folder, DROP_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._drops.close(complete=kind is None)
 
     def tally(self, lang: str) -> Tally:
         """The counts of one language."""
         return self.tallies.setdefault(lang, Tally())
 
     def drop(self, drop: Drop) -> None:
-        """Count and remember a dropped row."""
+        """Count and write a dropped row."""
         self.tally(drop.lang).drop(drop.reason)
-        self.drops.append(drop)
+        self._drops.write(drop.to_row())
 
     def kept(self, rows: Iterable[T | Drop], *, lang_of: Callable[[T], str]) -> Iterator[T]:
-        """Pass kept rows through; drops are counted and do not come out."""
+        """Pass kept rows through; drops are counted and written and do not come out."""
         for row in rows:
             if isinstance(row, Drop):
                 self.drop(row)
             else:
                 self.tally(lang_of(row)).keep()
                 yield row
-
-    def write_drops(self, folder: Path) -> None:
-        """Write what was dropped beside what was kept."""
-        write_shards(folder, DROP_SCHEMA, (drop.to_row() for drop in self.drops))
 
     def reasons(self) -> dict[str, dict[str, Any]]:
         """Language to reason to rows, for a report."""

@@ -22,8 +22,10 @@ from tongues.stages import gather as gathering
 from tongues.stages import prepare as preparing
 from tongues.stages import register as registering
 from tongues.stages import translate as translating
+from tongues.stages.fan_out import Job, jobs
 from tongues.stages.given import Given, read_recipe
 from tongues.stages.preflight import preflight
+from tongues.stages.translation_report import HTML_NAME
 from tongues.stages.workspace import Workspace
 
 P = ParamSpec("P")
@@ -66,25 +68,27 @@ def _open(recipe: str, workspace: str) -> tuple[Given, Workspace]:
 
 @step
 def prepare(recipe: str, workspace: str) -> dict[str, Any]:
-    """Preflight, source rows, base model; returns source, base and languages."""
+    """Preflight, source rows, base model; returns source, base and the jobs of translation."""
     given, place = _open(recipe, workspace)
     preflight(given, place)
     source, base = preparing.prepare(given, place), preparing.fetch_base_model(given, place)
-    return {"source": source.uri, "base": base.uri, "languages": list(given.recipe.languages)}
+    return {"source": source.uri, "base": base.uri, "jobs": list(map(str, jobs(given.recipe)))}
 
 
 @step
-def translate(recipe: str, workspace: str, source: str, language: str) -> str:
-    """One language; returns the URI of the translated rows."""
+def translate(recipe: str, workspace: str, source: str, job: str) -> str:
+    """One language's shard, as "es 2/4"; returns the URI of the translated rows."""
     given, place = _open(recipe, workspace)
-    return translating.translate(given, place, place.open(source), language).uri
+    return translating.translate(given, place, place.open(source), Job.parse(job)).uri
 
 
 @step
-def gather(recipe: str, workspace: str, source: str, translations: list[str]) -> str:
-    """All languages together; returns the URI of the aligned store."""
+def gather(recipe: str, workspace: str, source: str, translations: list[str], *, report_path: str) -> str:
+    """All languages together; returns the URI of the aligned store and copies the translation report."""
     given, place = _open(recipe, workspace)
-    return gathering.gather(given, place, place.open(source), [place.open(t) for t in translations]).uri
+    output = gathering.gather(given, place, place.open(source), [place.open(t) for t in translations])
+    shutil.copyfile(output.folder / HTML_NAME, report_path)
+    return output.uri
 
 
 @step

@@ -1,64 +1,65 @@
 """Translate: source rows into one language, through the ledger."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
-from tongues.core.digests import digest_rows
+from tongues.core.digests import RowsDigest
 from tongues.core.progress import LineProgress
 from tongues.core.records import ALIGNED_SCHEMA, AlignedRow, SourceRow
 from tongues.core.shards import read_shards, write_shards
 from tongues.data.checks import standard_checks
 from tongues.data.language_id import RestrictedIdentifier
+from tongues.data.row_score import RowScorer
 from tongues.data.spans import SpanProtector
-from tongues.platform import storage
+from tongues.stages.fan_out import Job, jobs
 from tongues.stages.given import Given
+from tongues.stages.ledger import open_ledger
 from tongues.stages.rows import Sorter
 from tongues.stages.workspace import Output, Report, Workspace, fresh
+from tongues.translation.budget import Budget
+from tongues.translation.chain import build_chain
 from tongues.translation.counts import Counts
 from tongues.translation.engine import Engine
-from tongues.translation.engines import build_engine
 from tongues.translation.ledger import Ledger
+from tongues.translation.selection import Selector
 from tongues.translation.translate import translate_rows
 
+_NOT_IN_KEY = {"engine", "escalate_to", "budget", "shards", "replay_only", "quality", "selection"}
 
-def translate(given: Given, workspace: Workspace, source: Output, lang: str) -> Output:
-    """Translate the source rows into one language; what the ledger holds is not asked again.
+
+def translate(given: Given, workspace: Workspace, source: Output, job: Job) -> Output:
+    """Translate one shard of the source rows into one language; what the ledger holds is not asked again.
 
     Args:
         given: the recipe.
         workspace: where the rows and the ledger are kept.
         source: output of prepare.
-        lang: BCP-47 code.
+        job: language and shard.
 
     Returns:
-        A folder with ``rows/`` (ALIGNED_SCHEMA) and ``dropped/`` (DROP_SCHEMA).
+        A folder with ``rows/`` (ALIGNED_SCHEMA, in source order) and ``dropped/`` (DROP_SCHEMA).
 
     Raises:
-        EngineError: the engine is out of order; everything answered so far is in the ledger.
+        EngineError: an engine is out of order; everything answered so far is in the ledger.
+        BudgetError: the job's share of the budget is spent; the same holds.
     """
     recipe = given.recipe
-    engine = build_engine(recipe.translation.engine)
-    pair = recipe.source.lang, lang
+    section, pair = recipe.translation, (recipe.source.lang, job.lang)
+    chain = build_chain(given.located.translation, *pair)
 
     def work(folder: Path) -> Report:
-        counts = Counts()
-        with open_ledger(workspace, f"{lang}-{source.manifest.key}") as ledger:
-            write = partial(_write_rows, given, workspace, source, lang, engine, ledger)
-            sorter, digests = write(folder, counts)
-            if counts.failures:
-                workspace.say(f"translate {lang}: {_told(counts)} failed; trying once more what may pass")
-                sorter, digests = write(folder, counts)
-        facts = {"lang": lang, "engine": engine.step(*pair).engine, "model": engine.step(*pair).model}
-        observed = counts.observed()
-        return Report(sorter.tallies, facts=facts, observed=observed, content_sha256=digest_rows(digests))
+        with open_ledger(workspace, f"{job.lang}-{folder.name}") as ledger:
+            sorter, digest, counts = _passes(given, workspace, source, job, chain, ledger, folder)
+        facts = {"lang": job.lang, "shard": str(job.shard), "engines": [identity_of(e, *pair) for e in chain]}
+        return Report(sorter.tallies, facts, counts.observed(), content_sha256=digest.hexdigest())
 
     params = {
-        "translation": recipe.translation.model_dump(mode="json", exclude={"engine"}),
-        "engine": identity_of(engine, *pair),
+        "translation": section.model_dump(mode="json", exclude=_NOT_IN_KEY),
+        "selection": Selector(section.selection).identity,
+        "engines": [identity_of(engine, *pair) for engine in chain],
         "candidates": sorted({*recipe.languages, recipe.source.lang}),
-        "lang": lang,
+        "lang": job.lang,
+        "shard": str(job.shard),
     }
     return workspace.finish("translate", recipe=recipe, inputs={"source": source}, params=params, work=work)
 
@@ -74,65 +75,81 @@ def identity_of(engine: Engine, source: str, target: str) -> dict[str, str]:
     }
 
 
-@contextmanager
-def open_ledger(workspace: Workspace, name: str) -> Iterator[Ledger]:
-    """The workspace's ledger; in an object store, what others paid for comes in and ours goes out.
+def _passes(
+    given: Given,
+    workspace: Workspace,
+    source: Output,
+    job: Job,
+    chain: list[Engine],
+    ledger: Ledger,
+    folder: Path,
+) -> tuple[Sorter, RowsDigest, Counts]:
+    """One pass over the rows; a second one where rows were lost for reasons that may have passed.
 
-    Args:
-        workspace: where the ledger is kept.
-        name: of the segment that this work publishes.
+    In the second the ledger answers all but those.
     """
-    remote = storage.local_path(workspace.uri) is None
-    folder = storage.join(workspace.uri, "ledger")
-    with Ledger(workspace.local / "ledger" / "translations.sqlite") as ledger:
-        try:
-            for segment in storage.list_names(folder) if remote else []:
-                path = workspace.local / "ledger" / "segments" / segment
-                ledger.import_segment(storage.fetch_file(storage.join(folder, segment), path))
-            yield ledger
-        finally:
-            if remote:
-                path = workspace.local / "ledger" / f"{name}.parquet"
-                ledger.export_segment(path)
-                storage.publish_file(path, storage.join(folder, path.name))
+    counts = Counts()
+    sorter, digest = _write_rows(given, workspace, source, job, chain, ledger, folder, counts)
+    if not counts.lost_in_passing:
+        return sorter, digest, counts
+    lost = f"{counts.lost_in_passing} rows lost, {_told(counts)}; trying once more what may pass"
+    workspace.say(f"translate {job}: {lost}")
+    again = Counts()
+    sorter, digest = _write_rows(given, workspace, source, job, chain, ledger, folder, again)
+    again.add_spending_of(counts)
+    return sorter, digest, again
 
 
 def _write_rows(
     given: Given,
     workspace: Workspace,
     source: Output,
-    lang: str,
-    engine: Engine,
+    job: Job,
+    chain: list[Engine],
     ledger: Ledger,
     folder: Path,
     counts: Counts,
-) -> tuple[Sorter, list[str]]:
-    """One pass over all rows; in a second one the ledger answers all but what failed and may pass."""
+) -> tuple[Sorter, RowsDigest]:
     fresh(folder)
-    recipe, sorter, digests = given.recipe, Sorter(), list[str]()
+    recipe, digest = given.recipe, RowsDigest()
+    section, identify = recipe.translation, RestrictedIdentifier()
+    rows = job.shard.of_rows(read_shards(source.folder / "rows"))
+    size = job.shard.size(source.manifest.rows_out)
     translated = translate_rows(
-        map(SourceRow.from_row, read_shards(source.folder / "rows")),
-        engine=engine,
+        map(SourceRow.from_row, rows),
+        engine=chain[0],
+        escalate_to=chain[1:],
         source_lang=recipe.source.lang,
-        target_lang=lang,
+        target_lang=job.lang,
         ledger=ledger,
-        protector=SpanProtector.from_section(recipe.translation),
-        checks=standard_checks(recipe.translation, RestrictedIdentifier(), recipe.languages),
-        progress=LineProgress(f"translate {lang}", source.manifest.rows_out, "rows", say=workspace.say),
+        protector=SpanProtector.from_section(section),
+        checks=standard_checks(section, identify, recipe.languages),
+        score=RowScorer(identify, recipe.languages),
+        min_quality=section.min_quality,
+        decide=Selector(section.selection).decide,
+        budget=_budget(given, ledger, folder.name),
+        replay_only=section.replay_only,
+        progress=LineProgress(f"translate {job}", size, "rows", say=workspace.say, rates=("tokens",)),
         counts=counts,
     )
-    kept = sorter.kept(translated, lang_of=lambda row: row.lang)
-    write_shards(folder / "rows", ALIGNED_SCHEMA, _noting(kept, digests))
-    sorter.write_drops(folder / "dropped")
-    sorter.tally(lang)
-    return sorter, digests
+    with Sorter(folder / "dropped") as sorter:
+        kept = sorter.kept(translated, lang_of=lambda row: row.lang)
+        write_shards(folder / "rows", ALIGNED_SCHEMA, _noting(kept, digest))
+        sorter.tally(job.lang)
+    return sorter, digest
+
+
+def _budget(given: Given, ledger: Ledger, account: str) -> Budget:
+    """The job's equal share; what it spent before a crash, the ledger knows."""
+    share = 1 / len(jobs(given.recipe))
+    return Budget(given.recipe.translation.budget, share=share, spent=ledger.spent(account), account=account)
 
 
 def _told(counts: Counts) -> str:
     return ", ".join(f"{segments} {reason}" for reason, segments in sorted(counts.failures.items()))
 
 
-def _noting(rows: Iterator[AlignedRow], digests: list[str]) -> Iterator[dict[str, object]]:
+def _noting(rows: Iterator[AlignedRow], digest: RowsDigest) -> Iterator[dict[str, object]]:
     for row in rows:
-        digests.append(row.digest())
+        digest.add(row.digest())
         yield row.to_row()

@@ -1,25 +1,29 @@
-"""What a translation will take, before anything is spent: counted from the rows, timed on a sample."""
+"""What a translation will take, before anything is spent: counted from the rows, measured on a sample."""
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tongues.core.ports import Protector
 from tongues.core.records import SourceRow
-from tongues.translation.engine import Engine
+from tongues.translation.engine import Engine, Outcome
 from tongues.translation.ledger import Ledger, ledger_key
-from tongues.translation.segments import prepare
+from tongues.translation.one_engine import requests_for
+from tongues.translation.selection import EVERYTHING, Decision
+
+Decide = Callable[[SourceRow], Decision]
 
 
 class Estimate(BaseModel):
-    """The work of one language.
+    """The work of one language by its first engine.
 
     Args:
         lang: BCP-47 code of the target.
         rows: rows to translate.
-        segments: segments in them, repeated ones counted each time.
+        skipped: rows that selection leaves out.
+        segments: requests in them, repeated ones counted each time.
         characters: characters of all segments.
         in_ledger: distinct segments that are paid for already.
         requests: distinct segments to send; a failing endpoint adds repeated tries.
@@ -29,6 +33,7 @@ class Estimate(BaseModel):
     model_config = ConfigDict(frozen=True)
     lang: str
     rows: int = Field(ge=0)
+    skipped: int = Field(ge=0)
     segments: int = Field(ge=0)
     characters: int = Field(ge=0)
     in_ledger: int = Field(ge=0)
@@ -39,14 +44,23 @@ class Estimate(BaseModel):
         """Time to expect at a measured rate; by characters, which vary less than segments do."""
         return self.characters_to_send / rate.characters_per_s if self.requests else 0.0
 
+    def tokens(self, rate: "Rate") -> tuple[int, int]:
+        """Tokens in and out to expect: a fixed part per request, and a part per character."""
+        tokens_in = self.requests * rate.prompt_tokens / rate.segments
+        tokens_out = self.characters_to_send * rate.completion_tokens / rate.characters
+        return round(tokens_in), round(tokens_out)
+
 
 class Rate(BaseModel):
-    """A measured speed.
+    """What was measured on a sample.
 
     Args:
         segments_per_s: segments answered per second.
         characters_per_s: their source characters per second.
         segments: segments in the sample.
+        characters: their source characters.
+        prompt_tokens: tokens in for them.
+        completion_tokens: tokens out.
         failed: how many of them failed.
         seconds: wall time of the sample, without the engine's start.
     """
@@ -55,6 +69,9 @@ class Rate(BaseModel):
     segments_per_s: float = Field(gt=0)
     characters_per_s: float = Field(gt=0)
     segments: int = Field(ge=1)
+    characters: int = Field(ge=1)
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
     failed: int = Field(ge=0)
     seconds: float = Field(gt=0)
 
@@ -67,25 +84,28 @@ def estimate(
     target_lang: str,
     ledger: Ledger,
     protector: Protector,
+    decide: Decide = lambda _: EVERYTHING,
 ) -> Estimate:
     """Count what is to be sent, exactly: the rows are masked and cut as translation will do it.
 
     Args:
         rows: read once; memory holds 32 bytes per distinct segment.
-        engine: only asked for its `step`.
+        engine: the first of the chain, only asked for its `step` and its unit.
         source_lang: BCP-47 code of the rows.
         target_lang: BCP-47 code to translate into.
         ledger: looked up, not changed.
         protector: the one translation will use.
+        decide: the one translation will use.
     """
     step = engine.step(source_lang, target_lang)
-    total = dict.fromkeys(
-        ("rows", "segments", "characters", "in_ledger", "requests", "characters_to_send"), 0
-    )
+    names = ("rows", "skipped", "segments", "characters", "in_ledger", "requests", "characters_to_send")
+    total = dict.fromkeys(names, 0)
     seen: set[bytes] = set()
     for row in rows:
-        texts = [text for field in prepare(row, protector) for text in field.segments]
+        decision = decide(row)
+        texts = [] if decision.skip else requests_for(row, decision, engine.unit, protector)
         total["rows"] += 1
+        total["skipped"] += bool(decision.skip)
         total["segments"] += len(texts)
         total["characters"] += sum(map(len, texts))
         keys = {ledger_key(text, step, source_lang, target_lang): len(text) for text in texts}
@@ -98,18 +118,28 @@ def estimate(
     return Estimate(lang=target_lang, **total)
 
 
-def sample_segments(rows: Iterable[SourceRow], protector: Protector, count: int) -> list[str]:
-    """The first distinct segments of some rows: a sample for `measure_rate`.
+def sample_requests(
+    rows: Iterable[SourceRow],
+    *,
+    engine: Engine,
+    protector: Protector,
+    count: int,
+    decide: Decide = lambda _: EVERYTHING,
+) -> list[str]:
+    """The first distinct requests of some rows: a sample for `measure_rate`.
 
     Args:
         rows: read until there are enough.
+        engine: asked for its unit.
         protector: the one translation will use.
-        count: segments wanted, at least 1.
+        count: requests wanted, at least 1.
+        decide: the one translation will use.
     """
     found: dict[str, None] = {}
     for row in rows:
-        for field in prepare(row, protector):
-            found.update(dict.fromkeys(field.segments))
+        decision = decide(row)
+        if not decision.skip:
+            found.update(dict.fromkeys(requests_for(row, decision, engine.unit, protector)))
         if len(found) >= count:
             break
     return list(found)[:count]
@@ -146,24 +176,36 @@ def measure_rate(
 async def _measure(engine: Engine, sample: list[str], pair: tuple[str, str], ledger: Ledger | None) -> Rate:
     step, gate = engine.step(*pair), asyncio.Semaphore(engine.concurrency)
 
-    async def run(texts: list[str]) -> int:
+    async def run(texts: list[str]) -> list[Outcome]:
         async with gate:
             outcomes = await engine.translate(texts, *pair)
         if ledger is not None:
             ledger.put_many({ledger_key(t, step, *pair): o for t, o in zip(texts, outcomes, strict=True)})
-        return sum(outcome.text is None for outcome in outcomes)
+        return outcomes
 
     try:
         await run(sample[:1])
-        timed, size, started = sample[1:], engine.batch_segments, time.perf_counter()
-        failed = await asyncio.gather(*(run(timed[i : i + size]) for i in range(0, len(timed), size)))
+        timed, started = sample[1:], time.perf_counter()
+        answered = await asyncio.gather(*map(run, _batches(timed, engine.batch_segments)))
         seconds = time.perf_counter() - started
     finally:
         await engine.aclose()
+    return _rate(timed, [outcome for outcomes in answered for outcome in outcomes], seconds)
+
+
+def _batches(texts: list[str], size: int) -> Iterator[list[str]]:
+    return (texts[i : i + size] for i in range(0, len(texts), size))
+
+
+def _rate(texts: list[str], outcomes: list[Outcome], seconds: float) -> Rate:
+    characters = sum(map(len, texts))
     return Rate(
-        segments_per_s=len(timed) / seconds,
-        characters_per_s=sum(map(len, timed)) / seconds,
-        segments=len(timed),
-        failed=sum(failed),
+        segments_per_s=len(texts) / seconds,
+        characters_per_s=characters / seconds,
+        segments=len(texts),
+        characters=characters,
+        prompt_tokens=sum(outcome.prompt_tokens for outcome in outcomes),
+        completion_tokens=sum(outcome.completion_tokens for outcome in outcomes),
+        failed=sum(outcome.text is None for outcome in outcomes),
         seconds=seconds,
     )

@@ -8,7 +8,7 @@ text (blank lines, lists, tables, line ends of any kind) survives by constructio
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from tongues.core.ports import Masked, Protector, SpanLostError
@@ -57,9 +57,33 @@ class Field:
         return "".join(next(answers) if piece.is_segment else piece.text for piece in self.pieces)
 
 
-def prepare(row: SourceRow, protector: Protector) -> list[Field]:
-    """Mask and cut all fields of a row; an empty field has no pieces."""
-    return [_field(name, getattr(row, name), row.protect, protector) for name in FIELDS]
+def prepare(
+    row: SourceRow,
+    protector: Protector,
+    *,
+    translate: Collection[str] = FIELDS,
+    protect: Sequence[str] | None = None,
+) -> list[Field]:
+    """Mask and cut all fields of a row; an empty field has no pieces.
+
+    Args:
+        row: the row.
+        protector: hides protected spans.
+        translate: names of the fields to translate; the others are copied as they are.
+        protect: exact substrings that stay; the row's own where absent.
+    """
+    literals = row.protect if protect is None else protect
+    return [
+        _field(name, getattr(row, name), literals, protector)
+        if name in translate
+        else copied(name, getattr(row, name))
+        for name in FIELDS
+    ]
+
+
+def copied(name: str, text: str) -> Field:
+    """A field of which nothing is translated."""
+    return Field(name, text, Masked(text, {}), tuple(_copied(text)))
 
 
 def restore(field: Field, translated: str, protector: Protector) -> str:
@@ -80,6 +104,13 @@ def without_marks(text: str, marks: Sequence[str]) -> str:
     if not marks:
         return text
     return re.sub("|".join(map(re.escape, marks)), " ", text, flags=re.IGNORECASE)
+
+
+def without_words(texts: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Texts with spaces in place of words that stand whole in all of them: what was kept on purpose."""
+    patterns = [rf"(?<!\w){re.escape(word)}(?!\w)" for word in sorted(words, key=len, reverse=True)]
+    shared = [pattern for pattern in patterns if all(re.search(pattern, text) for text in texts)]
+    return [re.sub("|".join(shared), " ", text) if shared else text for text in texts]
 
 
 def _field(name: str, text: str, literals: Sequence[str], protector: Protector) -> Field:

@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 
 import pytest
 
@@ -33,6 +34,19 @@ def test_table_has_well_formed_unique_codes():
 def test_language_known_answers(code, name, flores, direction, spaces):
     found = language(code)
     assert (found.name, found.flores, found.direction, found.has_spaces) == (name, flores, direction, spaces)
+
+
+def test_tiers_name_languages_of_the_table_and_follow_the_classes():
+    assert {code: language(code).tier for code in ("es", "zh-Hant", "ca", "gl", "sw", "mai", "ast")} == {
+        "es": "high", "zh-Hant": "high", "ca": "mid", "gl": "mid", "sw": "low", "mai": "low", "ast": "low"
+    }  # fmt: skip
+    tiers = Counter(row.tier for row in languages().values())
+    assert (tiers["high"], tiers["mid"]) == (8, 18 + 27), "a code of the tier lists is not in the table"
+
+
+def test_table_holds_the_132_languages_of_mits():
+    without = [code for code in languages() if code not in ("en", "ast")]
+    assert len({code.split("-")[0] if code.startswith("zh") else code for code in without}) == 132
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tongues.core.ports import Masked, SpanLostError
 from tongues.core.records import Source, SourceRow
 from tongues.data.spans import SpanProtector
-from tongues.translation.segments import prepare, restore, without_marks
+from tongues.translation.segments import prepare, restore, without_marks, without_words
 
 PROTECTOR = SpanProtector()
 SOURCE = Source("tests", "1", "tests:1", "Apache-2.0")
@@ -99,3 +99,12 @@ def test_restore_protector_that_changes_bytes_is_found_out():
 def test_without_marks_any_case_becomes_a_space():
     assert without_marks("a Xq1q b xq12q.", ["Xq1q", "Xq12q"]) == "a   b  ."
     assert without_marks("a.b", []) == "a.b"
+
+
+def test_without_words_takes_whole_words_that_stand_on_all_sides():
+    texts = ["the word an in banana and an apple", "la palabra an en banana, y banana"]
+    assert without_words(texts, ["an", "apple"]) == [
+        "the word   in banana and   apple",
+        "la palabra   en banana, y banana",
+    ]
+    assert without_words(texts, []) == texts
