@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from tongues.core.errors import PreflightError
 from tongues.core.recipe import DirectMethod
-from tongues.core.records import AlignedRow, Message, Record
+from tongues.core.records import Record
 from tongues.core.store import AlignedStore
-from tongues.methods.draws import draw_without_replacement
-from tongues.methods.prompts import user_turn
+from tongues.methods.demand import Demand, demands_of_source, refuse
+from tongues.methods.pairs import pair
 
 
 def build(
@@ -28,38 +27,11 @@ def build(
     Raises:
         PreflightError: a language has fewer groups than asked for, or none.
     """
-    wanted = dict.fromkeys(sorted(languages), section.rows_per_language)
-    wanted |= {source_lang: section.english_rows} if section.english_rows else {}
-    if problems := [p for lang, rows in wanted.items() if (p := _shortage(store, lang, rows))]:
-        raise PreflightError(problems, where="dataset.methods (direct)")
+    demands = [Demand(lang, section.rows_per_language, store.groups(lang)) for lang in sorted(languages)]
+    demands += demands_of_source(store, source_lang, section.english_rows)
+    refuse((demand.problem for demand in demands), "direct")
     return (
-        _record(store.get(group, lang), "direct/english" if lang == source_lang else "direct")
-        for lang, rows in wanted.items()
-        for group in _drawn(store, lang, rows, seed)
-    )
-
-
-def _shortage(store: AlignedStore, lang: str, rows: int | None) -> str:
-    there = len(store.groups(lang))
-    short = max(rows or 1, 1) - there
-    asked = f"{rows} rows are asked for" if rows else "all rows are asked for"
-    return f"{lang}: {asked}, the store has {there}: {short} too few" if short > 0 else ""
-
-
-def _drawn(store: AlignedStore, lang: str, rows: int | None, seed: int) -> list[str]:
-    groups = store.groups(lang)
-    return groups if rows is None else draw_without_replacement(groups, rows, seed, "direct", lang)
-
-
-def _record(row: AlignedRow, method: str) -> Record:
-    return Record.create(
-        messages=(
-            Message("user", user_turn(row.instruction, row.input), row.lang),
-            Message("assistant", row.output, row.lang),
-        ),
-        group=row.group,
-        method=method,
-        source=row.source,
-        steps=row.steps,
-        meta={"category": row.category},
+        pair(store.get(group, demand.lang), "direct/english" if demand.lang == source_lang else "direct")
+        for demand in demands
+        for group in demand.drawn(seed, "direct")
     )

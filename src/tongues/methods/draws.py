@@ -4,7 +4,9 @@ Every draw has its own stream, so a result is the same for any order, shard or p
 """
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,6 +20,19 @@ def draw(options: Sequence[T], *name: str | int) -> T:
         name: what identifies the draw: seed, mode, index, what is drawn.
     """
     return options[_number(*name) * len(options) >> 64]
+
+
+def draw_weighted(options: Sequence[T], weights: Sequence[float], *name: str | int) -> T:
+    """Draw one option by weight.
+
+    Args:
+        options: at least one, in an order that repeats.
+        weights: one for each option, none below 0, one at least above it.
+        name: as in `draw`.
+    """
+    ends = list(accumulate(weights))
+    place = bisect_right(ends, _number(*name) / 2**64 * ends[-1])
+    return options[min(place, max(at for at, weight in enumerate(weights) if weight))]
 
 
 def draw_without_replacement(groups: Iterable[str], rows: int, *name: str | int) -> list[str]:

@@ -1,14 +1,20 @@
 """Wordings of the user's turn.
 
-"chat" leaves the format to the model's own chat template. "alpaca" and "cl_boost" keep the
-layout that CrossIn (arXiv 2404.11932) trains on: preamble, the three headings, and a trailing
-space after the last one; cl_boost's preamble says that more than one language may occur. The
-preambles are worded here.
+"chat" leaves the format to the model's own chat template. The other four keep the layouts that
+CrossIn (arXiv 2404.11932) trains on; their sentences are worded here.
+
+    chat       instruction, line break, input
+    alpaca     preamble, the three headings, and a trailing space after the last one
+    cl_boost   the same; the preamble says that more than one language may occur
+    gemma      instruction and input, a line break after each
+    llama      Llama-2's [INST] and <<SYS>> marks around a system line and the turn
+
+They stand inside the user's turn, which the chat template of the base model wraps once more. "llama"
+is for a base whose template adds nothing of its own; where the marks are special tokens of the
+tokenizer, tuning drops the rows with that reason.
 """
 
-from typing import Literal
-
-Template = Literal["chat", "alpaca", "cl_boost"]
+from tongues.core.recipe import PromptTemplate
 
 _PREAMBLES = {
     ("alpaca", True): (
@@ -25,18 +31,27 @@ _PREAMBLES = {
         "Write a response that completes the task."
     ),
 }
+_LLAMA_SYSTEM = "You are a careful assistant. Answer truthfully, and say so when you do not know."
 
 
-def user_turn(instruction: str, input: str, template: Template = "chat") -> str:
+def user_turn(
+    instruction: str, input: str, template: PromptTemplate = "chat", *, preamble: str | None = None
+) -> str:
     """Word the user's turn; an empty input leaves no trace of its own.
 
     Args:
         instruction: what is asked.
         input: what it is asked about; may be empty.
-        template: "chat" joins the two by a line break.
+        template: the layout.
+        preamble: takes the place of the layout's own opening line; None keeps that.
     """
-    if template == "chat":
-        return f"{instruction}\n{input}" if input else instruction
-    preamble = _PREAMBLES[template, bool(input)]
-    given = f"### Input:\n{input}\n\n" if input else ""
-    return f"{preamble}\n\n### Instruction:\n{instruction}\n\n{given}### Response:\n "
+    if template in ("alpaca", "cl_boost"):
+        opening = _PREAMBLES[template, bool(input)] if preamble is None else preamble
+        given = f"### Input:\n{input}\n\n" if input else ""
+        return f"{opening}\n\n### Instruction:\n{instruction}\n\n{given}### Response:\n "
+    turn = f"{instruction}\n{input}" if input else instruction
+    if template == "llama":
+        system = _LLAMA_SYSTEM if preamble is None else preamble
+        return f"[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{turn} [/INST]"
+    opening = f"{preamble}\n\n" if preamble else ""
+    return f"{opening}{turn}\n" if template == "gemma" else f"{opening}{turn}"

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from tongues.core.errors import PreflightError
 from tongues.core.recipe import CrossInMethod
 from tongues.core.records import AlignedRow, Record, Source, Step
 from tongues.core.store import AlignedStore
-from tongues.methods.crossin import build
+from tongues.methods.crossin import build, tags
 
 SOURCE = Source("tiny", "1", "x:1", "CC0-1.0")
 STEP = Step("translate", "apertium", "pair", "", "p")
@@ -100,8 +101,16 @@ def test_crossin_draw_is_named_by_seed_mode_and_index_alone() -> None:
 
     groups = [f"g{g:02d}" for g in range(6)]
     for index, record in enumerate(made({"x2en": 20}, seed=7)):
-        assert record.messages[0].lang == pick(["ca", "es"], 7, "crossin/x2en", index, "language")
-        assert record.group == pick(groups, 7, "crossin/x2en", index, "row")
+        assert record.messages[0].lang == pick(["ca", "es"], 7, "crossin", index, "language")
+        assert record.group == pick(groups, 7, "crossin", index, "row")
+
+
+def test_crossin_one_draw_gives_the_same_item_in_each_mode_that_shares_it() -> None:
+    records = made({"en2x": 30, "x2en": 30, "trans": 30}, seed=3)
+    en2x, x2en, trans = records[:30], records[30:60], records[60:]
+    assert [r.group for r in en2x] == [r.group for r in x2en] == [r.group for r in trans]
+    assert [r.lang for r in en2x] == [r.messages[0].lang for r in x2en]
+    assert [r.messages[0].content.split("\n")[1].split()[0] for r in trans] == [r.lang for r in en2x]
 
 
 def test_crossin_of_more_draws_or_other_modes_keeps_the_first_draws() -> None:
@@ -158,6 +167,36 @@ def test_crossin_templates_of_the_paper_keep_headings_and_the_trailing_space(tem
     head, body = record.messages[0].content.split("\n\n", 1)
     assert body == "### Instruction:\nen ask g\n\n### Input:\nen data\n[es]\n\n### Response:\n "
     assert ("one or more languages" in head) is (template == "cl_boost")
+
+
+def test_crossin_tag_is_the_authors_two_letters_unless_that_is_ambiguous() -> None:
+    assert tags(["vi", "zh-Hans", "es", "en"]) == {
+        "vi": "[vi]", "zh-Hans": "[zh]", "es": "[es]", "en": "[en]",
+    }  # fmt: skip
+    assert tags(["zh-Hant", "zh-Hans", "en"])["zh-Hans"] == "[zh-Hans]"
+    [record] = made({"en2x": 1}, store(1, ("en", "zh-Hans")), ("zh-Hans",))
+    assert record.messages[0].content.endswith("\n[zh]")
+
+
+def test_crossin_base_takes_all_or_only_rows_of_its_categories() -> None:
+    rows = [row(f"g{g}", "en") for g in range(4)]
+    rows += [replace(row(f"p{g}", "en"), category="platypus") for g in range(3)]
+    table = AlignedStore(rows)
+    assert len(made({"base": None}, table)) == 7
+    only = {"base": None, "base_categories": ["platypus"]}
+    assert {r.group for r in made(only, table)} == {"p0", "p1", "p2"}
+    with pytest.raises(PreflightError) as caught:
+        made(only | {"base": 5}, table)
+    assert caught.value.problems == ("en: base asks for 5 groups of platypus, the store has 3: 2 too few",)
+
+
+def test_crossin_gemma_and_llama_lay_the_turn_out_as_the_authors_do() -> None:
+    [gemma] = made({"en2x": 1, "template": "gemma"}, one_item(), ("es",))
+    assert gemma.messages[0].content == "en ask g\nen data\n[es]\n"
+    [llama] = made({"en2x": 1, "template": "llama"}, one_item(), ("es",))
+    head, turn = llama.messages[0].content.split("\n<</SYS>>\n\n")
+    assert head.startswith("[INST] <<SYS>>\nYou are ")
+    assert turn == "en ask g\nen data\n[es] [/INST]"
 
 
 def test_crossin_alpaca_base_without_input_has_no_input_heading() -> None:
