@@ -1,6 +1,7 @@
 import json
 import os
 import sqlite3
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -207,6 +208,32 @@ def test_promote_pass_refuse_repeat_and_roll_back(where, request):
     ]
     assert moves[1].decision_sha256 == passed.digest()
     assert moves[2].reason == "wrong language in production"
+
+
+def test_rollback_and_history_through_the_command_line(server, remote, tmp_path):
+    for digit in "12":
+        version, mine = enlist(remote, "told", digit)
+        champion = registry.champion(remote, "told")
+        expected = champion.version if champion else None
+        registry.promote(remote, "told", version.version, verdict(mine), expected_champion=expected)
+
+    def tongues(*arguments):
+        command = [str(Path(sys.executable).parent / "tongues"), *arguments, "-w", str(tmp_path), "--json"]
+        env = os.environ | {"MLFLOW_TRACKING_URI": server}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
+        return done.returncode, json.loads(done.stdout)
+
+    code, answer = tongues("rollback", "told", "--reason", "it answers in Portuguese")
+    assert (code, answer["version"], answer["previous"]) == (0, 1, 2)
+    code, answer = tongues("history", "told")
+    assert [(m["action"], m["before"], m["after"]) for m in answer["moves"]] == [
+        ("promote", None, 1),
+        ("promote", 1, 2),
+        ("rollback", 2, 1),
+    ]
+    assert answer["moves"][2]["reason"] == "it answers in Portuguese"
+    code, answer = tongues("history", "unheard-of")
+    assert code == 1 and "no such model" in answer["error"]["what"]
 
 
 def test_promote_decision_about_other_weights_is_refused(sqlite):

@@ -1,12 +1,25 @@
 """`tongues assemble`: training data from the aligned store."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
 
 from tongues.cli import terminal
+
+if TYPE_CHECKING:
+    from tongues.stages.workspace import Output
 
 
 def assemble(
     recipe: Annotated[str, terminal.Recipe],
+    export: Annotated[
+        Path | None, typer.Option(help="Also write the finished data set, with its card, to this new folder.")
+    ] = None,
+    form: Annotated[
+        Literal["parquet", "jsonl", "datasets"],
+        typer.Option("--format", help="What --export writes; datasets is for datasets.load_from_disk."),
+    ] = "parquet",
     workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
     as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:
@@ -14,6 +27,7 @@ def assemble(
     from tongues.cli.opening import open_flow
 
     output = open_flow(recipe, workspace).dataset
+    exported = _export(output, export, form) if export else {}
     manifest = output.manifest
     rows = [
         (
@@ -29,7 +43,24 @@ def assemble(
         "digest": manifest.digest(),
         "content_sha256": manifest.content_sha256,
         "tallies": {lang: tally.model_dump() for lang, tally in manifest.tallies.items()},
+        "overview": str(output.folder / "overview.html"),
         **manifest.facts,
+        **exported,
     }
     columns = ("language", "records built", "kept", "dropped")
-    terminal.show(result, as_json=as_json, human=lambda: terminal.table("Dataset", columns, rows))
+
+    def human() -> None:
+        terminal.table("Dataset", columns, rows)
+        print(f"Overview: {result['overview']}")
+        if exported:
+            print(f"Export:   {export}")
+
+    terminal.show(result, as_json=as_json, human=human)
+
+
+def _export(
+    output: "Output", folder: Path, form: Literal["parquet", "jsonl", "datasets"]
+) -> dict[str, dict[str, int]]:
+    from tongues.stages.export import export
+
+    return {"exported": export(output, folder, form)}

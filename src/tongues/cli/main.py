@@ -17,11 +17,14 @@ from tongues.cli import (
     doctor,
     evaluate,
     finetune,
+    history,
+    ledger,
     lineage,
     plan,
     promote,
     recipe,
     register,
+    rollback,
     run,
     serve,
     translate,
@@ -49,6 +52,8 @@ for verb in (
     evaluate,
     register,
     promote,
+    rollback,
+    history,
     serve,
     chat,
     compile,
@@ -57,6 +62,7 @@ for verb in (
     app.command(name=verb.__name__.rsplit(".", 1)[-1])(getattr(verb, verb.__name__.rsplit(".", 1)[-1]))
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(lineage.app, name="lineage")
+app.add_typer(ledger.app, name="ledger")
 
 
 @app.callback(invoke_without_command=True)

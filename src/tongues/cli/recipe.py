@@ -67,11 +67,11 @@ def validate(
 
 @app.command()
 def languages(as_json: Annotated[bool, terminal.Json] = False) -> None:
-    """List the languages: BCP-47 code, name, script, FLORES code, direction."""
+    """List the languages: BCP-47 code, name, script, FLORES code, resource tier, direction."""
     from tongues.core.languages import languages as known
 
-    rows = [(r.code, r.name, r.script, r.flores or "-", r.direction) for r in known().values()]
-    columns = ("code", "name", "script", "flores", "direction")
+    rows = [(r.code, r.name, r.script, r.flores or "-", r.tier, r.direction) for r in known().values()]
+    columns = ("code", "name", "script", "flores", "tier", "direction")
     result = {row[0]: dict(zip(columns[1:], row[1:], strict=True)) for row in rows}
     terminal.show(result, as_json=as_json, human=lambda: terminal.table("Languages", columns, rows))
 
@@ -81,19 +81,23 @@ def _first_comment(path: Path) -> str:
 
 
 def _copy(recipe: Path, to: Path) -> list[Path]:
-    """A shipped recipe stands beside a folder of its own name that holds its data."""
+    """The recipe and the files it names beside itself; folders that stand there already are refused."""
     import shutil
 
     from tongues.core.errors import RecipeError
+    from tongues.core.recipe_file import load_recipe, relative_uris
 
-    data, beside = recipe.with_suffix(""), to.parent / recipe.stem
-    taken = [path for path in (to, beside) if path.exists()]
+    files = relative_uris(load_recipe(recipe))
+    folders = sorted({to.parent / Path(name).parts[0] for name in files})
+    taken = [path for path in (to, *folders) if path.exists()]
     if taken:
         raise RecipeError(
             [f"{path} exists already" for path in taken], where="recipe cp", fix="name another file"
         )
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(recipe, to)
-    if data.is_dir():
-        shutil.copytree(data, beside)
-    return [to, beside] if data.is_dir() else [to]
+    there = [name for name in files if (recipe.parent / name).is_file()]
+    for name in there:
+        (to.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(recipe.parent / name, to.parent / name)
+    return [to, *folders] if there else [to]

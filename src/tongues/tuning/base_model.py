@@ -173,8 +173,9 @@ def _convert_gguf(gguf: Path, folder: Path) -> None:
 
 
 def _fetch_from_hub(match: re.Match[str], section: BaseModelSection, folder: Path, scratch: Path) -> str:
+    from httpx2 import HTTPError  # what the hub's client speaks HTTP with
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         snapshot_download(
@@ -183,7 +184,7 @@ def _fetch_from_hub(match: re.Match[str], section: BaseModelSection, folder: Pat
             local_dir=scratch,
             allow_patterns=[*MODEL_FILES, "*.safetensors"],
         )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except (HTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise TuningError(
             f"the hub does not give it ({str(error).strip().splitlines()[0]})",
             where=section.uri,
@@ -193,13 +194,15 @@ def _fetch_from_hub(match: re.Match[str], section: BaseModelSection, folder: Pat
 
 
 def _hub_problems(repository: str, revision: str) -> list[str]:
+    from httpx2 import HTTPError  # what the hub's client speaks HTTP with
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HFValidationError
 
     try:
         found = HfApi().model_info(repository, revision=revision, timeout=20)
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        return [f"base_model.uri: {repository}@{revision}: {str(error).strip().splitlines()[0]}"]
+    except (HTTPError, HFValidationError, OSError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return [f"base_model.uri: {repository}@{revision}: the hub does not answer for it ({said})"]
     names = [item.rfilename for item in found.siblings or []]
     if any(name.endswith(".safetensors") for name in names):
         return []
