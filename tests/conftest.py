@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("tongues", deadline=None, max_examples=60, database=None, derandomize=True)
+settings.register_profile("tongues", deadline=None, max_examples=30, database=None, derandomize=True)
 settings.load_profile("tongues")
 
 REPOSITORY = Path(__file__).resolve().parents[1]

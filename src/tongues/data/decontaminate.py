@@ -3,6 +3,10 @@
 A group is contaminated when the text of any of its languages shares a run of words with an
 evaluation prompt; then all its records go, translations included. In scripts without spaces
 letters take the place of words.
+
+Every text is compared letter by letter first, as arrays of hashes over a batch of texts at once; only
+those that may share a run with a prompt are compared word by word. Memory holds what the evaluation
+sets need, and one batch.
 """
 
 import json
@@ -10,13 +14,14 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tongues.core.drops import Drop
 from tongues.core.errors import DataError
 from tongues.core.languages import languages
-from tongues.core.records import AlignedRow, Record
+from tongues.core.records import AlignedRow
+from tongues.data.suspects import Suspects
 
 RUN_WORDS = 8
 """Words in a row that two texts do not share by accident."""
@@ -24,6 +29,8 @@ RUN_LETTERS = 16
 """The same for scripts without spaces."""
 _PROMPT_FIELDS = ("question", "text", "prompt")
 _WHOLE_ONLY = 4
+_ROWS_AT_ONCE = 2_048
+_FIELDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +73,22 @@ def contaminated_groups(rows: Iterable[AlignedRow], prompts: Sequence[Prompt]) -
         Group to what was found, "LANG: shared words (file:line)"; clean groups are absent.
     """
     runs = _runs_by_size(prompts)
-    hits: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: (row.group, row.lang)):
-        if row.group not in hits and (hit := _overlap(row, runs)):
-            hits[row.group] = hit
-    return hits
+    suspects = Suspects(letters for kind in runs.values() for letters in map("".join, kind))
+    hits: dict[tuple[str, str], str] = {}
+    stream = iter(rows)
+    while batch := list(islice(stream, _ROWS_AT_ONCE)):
+        for number in suspects.among([text for row in batch for text in _fields(row)]):
+            row = batch[number // _FIELDS]
+            if (row.group, row.lang) not in hits and (hit := _overlap(row, runs)):
+                hits[row.group, row.lang] = hit
+    found: dict[str, str] = {}
+    for group, lang in sorted(hits):
+        found.setdefault(group, hits[group, lang])
+    return found
 
 
-def drop_contaminated(records: Iterable[Record], groups: dict[str, str]) -> tuple[list[Record], list[Drop]]:
-    """Take out every record of a contaminated group; the drops' reason is "contaminated"."""
-    kept, drops = [], []
-    for record in records:
-        if found := groups.get(record.group):
-            drops.append(Drop(record.lang, "contaminated", found, record.group, record.answer.content))
-        else:
-            kept.append(record)
-    return kept, drops
+def _fields(row: AlignedRow) -> tuple[str, str, str]:
+    return row.instruction, row.input, row.output
 
 
 Runs = dict[tuple[bool, int], dict[tuple[str, ...], str]]
@@ -114,7 +121,7 @@ def _windows(units: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
 
 
 def _overlap(row: AlignedRow, runs: Runs) -> str | None:
-    for text in (row.instruction, row.input, row.output):
+    for text in _fields(row):
         spaced, units = _units(text, row.lang)
         for (kind, size), wanted in runs.items():
             if kind != spaced or not units:

@@ -3,58 +3,70 @@
 Two records are equal when they teach the same language and all their messages are the same up
 to Unicode normalisation (NFC), case, and the amount and kind of white space. Group and method do
 not count: the same conversation reached on two ways is still one.
+
+Of a record only 16 bytes are kept in memory: a digest of what counts.
 """
 
-import hashlib
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
+from hashlib import blake2b
 
-from tongues.core.digests import canonical_json, digest_value
-from tongues.core.drops import Drop
-from tongues.core.records import Record
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tongues.data.record_batches import turns
+
+Keys = npt.NDArray[np.uint64]
+"""Two numbers per record."""
+Places = npt.NDArray[np.int64]
+
+_TURN, _ROLE = "\x1e", "\x1f"
+"""White space to Unicode, so that no normalised text has them."""
 
 
-def drop_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[Drop]]:
-    """Keep one record of each set of equal ones.
-
-    The survivor is the one with the smallest id (then the smallest row digest), so it does not
-    depend on the order of input. Run it before splitting: duplicates in different groups would
-    otherwise stand on both sides of a split.
+def record_keys(batch: pa.RecordBatch) -> Keys:
+    """What decides on equality: rows of two numbers, equal for equal records.
 
     Args:
-        records: any order; all are held in memory.
-
-    Returns:
-        The survivors in order of id, and one drop with reason "duplicate" for each other record.
+        batch: of RECORD_SCHEMA; lang and messages are read.
     """
-    clusters: dict[bytes, list[Record]] = defaultdict(list)
-    for record in records:
-        clusters[_key(record)].append(record)
-    kept, drops = [], []
-    for cluster in clusters.values():
-        survivor, *others = sorted(cluster, key=_rank) if len(cluster) > 1 else cluster
-        kept.append(survivor)
-        drops += [_drop(record, survivor) for record in others]
-    return sorted(kept, key=lambda record: record.id), sorted(
-        drops, key=lambda drop: (drop.where, drop.detail)
-    )
+    digests = (blake2b(text, digest_size=16).digest() for text in _normalised(batch))
+    return np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
+
+
+def survivors(keys: Keys) -> Places:
+    """For each record the place of the first one that is equal to it; its own where it is the first.
+
+    Run it before splitting: duplicates in different groups would otherwise stand on both sides.
+
+    Args:
+        keys: of all records, in the order of their ids, so that the smallest id survives.
+    """
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    ordered = keys[order]
+    first = np.ones(len(keys), np.bool_)
+    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    found = np.empty(len(keys), np.int64)
+    found[order] = order[np.maximum.accumulate(np.where(first, np.arange(len(keys)), 0))]
+    return found
 
 
 def normalise(text: str) -> str:
     """NFC, case folded, runs of white space as one space: what two equal texts have in common."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    plain = unicodedata.normalize("NFC", text).casefold().strip()
+    return plain if _is_spaced(plain) else " ".join(plain.split())
 
 
-def _key(record: Record) -> bytes:
-    turns = [[message.role, normalise(message.content)] for message in record.messages]
-    return hashlib.blake2b(canonical_json([record.lang, turns]), digest_size=16).digest()
+def _is_spaced(text: str) -> bool:
+    """Whether all white space is single blanks already: all other kinds are not printable."""
+    return "  " not in text and text.isprintable()
 
 
-def _rank(record: Record) -> tuple[str, str]:
-    return record.id, digest_value(record.to_row())
-
-
-def _drop(record: Record, survivor: Record) -> Drop:
-    detail = f"{record.method}; kept {survivor.id} ({survivor.method}, group {survivor.group})"
-    return Drop(record.lang, "duplicate", detail, record.group, record.messages[-1].content)
+def _normalised(batch: pa.RecordBatch) -> Iterator[bytes]:
+    roles, contents, counts = turns(batch)
+    parts = [f"{role}{_ROLE}{normalise(text)}" for role, text in zip(roles, contents, strict=True)]
+    end = 0
+    for lang, count in zip(batch.column("lang").to_pylist(), counts, strict=True):
+        yield _TURN.join([lang, *parts[end : end + count]]).encode()
+        end += count

@@ -7,48 +7,62 @@ gets at least one group where there are three or more, and training is never lef
 
 So shares are met to within half a group whatever the size, the result depends on the set of
 groups and the seed only, and neither on order nor on sharding. Adding a group to a set of n may
-move the groups at the two borders; all others stay.
+move the groups at the two borders; all others stay. Of a group only its key is kept in memory.
 """
 
-import hashlib
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from tongues.core.recipe import DatasetSection
 
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+"""In the order of the numbers that `sides` gives."""
+Keys = npt.NDArray[np.uint64]
 _MIN_GROUPS = 3
 
 
-def split_groups(groups: Iterable[str], section: DatasetSection, *, seed: int) -> dict[str, Split]:
-    """Assign every group to a split.
+def group_keys(groups: Iterable[str], *, seed: int) -> Keys:
+    """The rank keys of groups, one each.
 
     Args:
-        groups: all groups that records exist for; repeated ones count once.
-        section: the shares, as parts of the number of groups.
+        groups: names, as often as they come.
         seed: the recipe's seed.
+    """
+    beginning = blake2b(f"{seed}:".encode(), digest_size=8)
+    keys = bytearray()
+    for group in groups:
+        name = beginning.copy()
+        name.update(group.encode())
+        keys += name.digest()
+    return np.frombuffer(bytes(keys), ">u8").astype(np.uint64)
+
+
+def sides(keys: Keys, section: DatasetSection) -> npt.NDArray[np.uint8]:
+    """Assign every record to a split by the key of its group.
+
+    Args:
+        keys: of the groups of all records; repeated ones count once.
+        section: the shares, as parts of the number of groups.
 
     Returns:
-        Group to split.
+        For each key the place of its split in `SPLITS`.
     """
-    ranked = sorted(set(groups), key=lambda group: (_key(seed, group), group))
+    ranked = np.unique(keys)
     tests = _size(section.test_share, len(ranked))
     validations = min(_size(section.validation_share, len(ranked)), max(len(ranked) - tests - 1, 0))
-    borders = (tests, tests + validations)
-    return {group: _side(place, borders) for place, group in enumerate(ranked)}
-
-
-def _key(seed: int, group: str) -> bytes:
-    return hashlib.blake2b(f"{seed}:{group}".encode(), digest_size=8).digest()
+    place = np.searchsorted(ranked, keys)
+    found = np.zeros(len(keys), np.uint8)
+    found[place < tests + validations] = SPLITS.index("validation")
+    found[place < tests] = SPLITS.index("test")
+    return found
 
 
 def _size(share: float, groups: int) -> int:
     if share == 0 or groups < _MIN_GROUPS:
         return 0
     return min(max(round(groups * share), 1), groups - 1)
-
-
-def _side(place: int, borders: tuple[int, int]) -> Split:
-    if place < borders[0]:
-        return "test"
-    return "validation" if place < borders[1] else "train"

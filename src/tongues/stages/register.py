@@ -129,7 +129,7 @@ def _datasets(given: Given, tuned: Output) -> Iterator[DatasetInput]:
     recipe = given.recipe
     for context in ("train", "validation"):
         yield DatasetInput(
-            f"{recipe.source.dataset}-{context}",
+            f"{'+'.join(section.dataset for section in recipe.source.files)}-{context}",
             facts["dataset_content_sha256"],
             facts["dataset_uri"],
             facts["rows"][context],
@@ -152,7 +152,7 @@ def _tags(given: Given, tuned: Output, evaluation: Output) -> dict[str, str]:
         "base_uri": tuned.manifest.facts["base_uri"],
         "base_model": recipe.base_model.name,
         "base_licence": recipe.base_model.licence,
-        "data_licence": recipe.source.licence,
+        "data_licence": " AND ".join(sorted({section.licence for section in recipe.source.files})),
         "recipe_sha256": recipe.digest(),
         "evaluation_uri": evaluation.uri,
         "evaluation_sha256": evaluation.manifest.digest(),

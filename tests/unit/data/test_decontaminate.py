@@ -1,11 +1,15 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tongues.core.errors import DataError
-from tongues.core.records import AlignedRow, Message, Record, Source
-from tongues.data.decontaminate import Prompt, contaminated_groups, drop_contaminated, read_prompts
+from tongues.core.records import AlignedRow, Source
+from tongues.data import decontaminate
+from tongues.data.decontaminate import Prompt, contaminated_groups, read_prompts
 
 SOURCE = Source("tiny", "1", "x:1", "CC0-1.0")
 
@@ -65,21 +69,27 @@ def test_contaminated_groups_takes_the_whole_group_for_one_language() -> None:
     groups = contaminated_groups(rows, [Prompt("suite:4", "es", spanish)])
     assert list(groups) == ["g1"]
     assert "suite:4" in groups["g1"]
-    records = [
-        Record.create(
-            messages=(Message("user", "q", lang), Message("assistant", f"a {group}", lang)),
-            group=group,
-            method="m",
-            source=SOURCE,
-        )
-        for group, lang in (("g1", "en"), ("g1", "es"), ("g2", "es"))
-    ]
-    kept, drops = drop_contaminated(records, groups)
-    assert [r.group for r in kept] == ["g2"]
-    assert [(d.lang, d.reason, d.where) for d in drops] == [
-        ("en", "contaminated", "g1"),
-        ("es", "contaminated", "g1"),
-    ]
+
+
+LETTERS = st.text(alphabet="ab1 .,é\u0301ﬁ天กำ\u200d\ud800", max_size=40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(LETTERS, min_size=1, max_size=6), LETTERS, st.sampled_from(["en", "th", "zh-Hans"]))
+def test_contaminated_groups_finds_by_hashes_what_comparing_word_by_word_finds(
+    texts: list[str], prompt: str, lang: str
+) -> None:
+    rows = [row(f"g{number}", lang, text + prompt[: 3 * number]) for number, text in enumerate(texts)]
+    runs = decontaminate._runs_by_size([Prompt("suite:1", lang, prompt)])
+    expected = {one.group: hit for one in rows if (hit := decontaminate._overlap(one, runs))}
+    assert contaminated_groups(rows, [Prompt("suite:1", lang, prompt)]) == expected
+
+
+def test_contaminated_groups_over_several_batches_says_the_first_language(monkeypatch: Any) -> None:
+    monkeypatch.setattr(decontaminate, "_ROWS_AT_ONCE", 3)
+    rows = [row(f"g{n:02d}", lang, LONG if n in (4, 9) else f"text {n}") for lang in "sc" for n in range(12)]
+    found = contaminated_groups(rows, [Prompt("suite:7", "en", LONG)])
+    assert list(found) == ["g04", "g09"] and all(said.startswith("c: ") for said in found.values())
 
 
 def test_contaminated_groups_looks_into_answers_too() -> None:

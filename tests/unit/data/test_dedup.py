@@ -1,10 +1,10 @@
-import random
-
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tongues.core.records import Message, Record, Source
-from tongues.data.dedup import drop_duplicates, normalise
+from tongues.data.dedup import normalise, record_keys, survivors
+from tongues.data.record_batches import to_batch
 
 SOURCE = Source("tiny", "1", "x:1", "CC0-1.0")
 
@@ -16,39 +16,50 @@ def record(
     return Record.create(messages=messages, group=group, method=method, source=SOURCE)
 
 
-def test_drop_duplicates_of_equal_wordings_keeps_exactly_one() -> None:
+def kept(records: list[Record]) -> list[int]:
+    return survivors(record_keys(to_batch(records))).tolist()
+
+
+def test_survivors_of_equal_wordings_is_the_first() -> None:
     same = [
         record("Año nuevo"),
         record("an\u0303o  NUEVO\n", group="g2"),
         record("Año nuevo", method="other"),
     ]
-    kept, drops = drop_duplicates(same)
-    assert [r.id for r in kept] == [min(r.id for r in same)]
-    assert [d.reason for d in drops] == ["duplicate"] * 2
-    assert all(kept[0].id in d.detail for d in drops)
+    assert kept(same) == [0, 0, 0]
 
 
-def test_drop_duplicates_keeps_what_differs_in_language_question_or_accent() -> None:
+def test_survivors_of_what_differs_in_language_question_turns_or_accent_are_themselves() -> None:
     different = [record("si"), record("sí"), record("si", lang="ca"), record("si", ask="Ask more")]
-    kept, drops = drop_duplicates(different)
-    assert (len(kept), drops) == (4, [])
+    turns = (Message("user", "Ask si", "es"), Message("assistant", "Ask si", "es"))
+    split = [
+        record("b c", ask="a"),
+        record("c", ask="a b"),
+        Record.create(messages=turns[1:], group="g", method="m", source=SOURCE),
+        Record.create(messages=turns, group="g", method="m", source=SOURCE),
+    ]
+    assert kept(different + split) == list(range(8))
+
+
+def test_survivors_of_no_records_are_none() -> None:
+    assert kept([]) == []
 
 
 def test_normalise_makes_unicode_forms_case_and_space_equal() -> None:
     assert normalise(" E\u0301l\u00a0 STRASSE\n") == normalise("él straße")
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="aÉß \t\n\u00a0\u1680\u2009\u200b\u3000\x1c", max_size=12))
+def test_normalise_is_what_splitting_at_white_space_gives(text: str) -> None:
+    assert normalise(text) == " ".join(normalise(text).split())
+    assert normalise(text) == normalise(f" {text}\n") == normalise(text.replace(" ", " \u2009 "))
+
+
 @settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.sampled_from("aAbB "), st.sampled_from(["g1", "g2"])), max_size=12), st.integers()
-)
-def test_drop_duplicates_in_any_order_gives_the_same_and_reconciles(
-    pairs: list[tuple[str, str]], seed: int
-) -> None:
-    records = [record(f"x{letter}", group=group) for letter, group in pairs]
-    shuffled = random.Random(seed).sample(records, len(records))
-    kept, drops = drop_duplicates(records)
-    assert (kept, drops) == drop_duplicates(shuffled)
-    assert len(records) == len(kept) + len(drops)
-    wordings = {normalise(r.answer.content) for r in records}
-    assert sorted(normalise(r.answer.content) for r in kept) == sorted(wordings)
+@given(st.lists(st.sampled_from(["ab", "AB ", " a\nb", "a  b", "b"]), min_size=1, max_size=12))
+def test_survivors_reconcile(texts: list[str]) -> None:
+    places = kept([record(text, group=f"g{n}") for n, text in enumerate(texts)])
+    assert len(set(places)) == len(set(map(normalise, texts)))
+    assert all(normalise(texts[place]) == normalise(text) for place, text in zip(places, texts, strict=True))
+    assert np.array_equal(places, [places[place] for place in places])

@@ -4,7 +4,7 @@ import random
 import pytest
 
 from tongues.core.recipe import DatasetSection
-from tongues.data.splits import split_groups
+from tongues.data.splits import SPLITS, Split, group_keys, sides
 
 
 def section(validation: float, test: float = 0.0) -> DatasetSection:
@@ -12,6 +12,11 @@ def section(validation: float, test: float = 0.0) -> DatasetSection:
     return DatasetSection.model_validate(
         {"methods": methods, "validation_share": validation, "test_share": test}
     )
+
+
+def split_groups(names: list[str], section: DatasetSection, *, seed: int) -> dict[str, Split]:
+    places = sides(group_keys(names, seed=seed), section).tolist()
+    return {name: SPLITS[place] for name, place in zip(names, places, strict=True)}
 
 
 def groups(n: int) -> list[str]:

@@ -6,12 +6,16 @@ from dataclasses import replace
 import pytest
 
 from tongues.core.digests import digest_rows
-from tongues.core.manifest import Tally
+from tongues.core.drops import Drop
 from tongues.core.records import ALIGNED_SCHEMA, AlignedRow, SourceRow
 from tongues.core.shards import read_shards, write_shards
+from tongues.stages.fan_out import Shard
 from tongues.stages.given import read_recipe
 from tongues.stages.prepare import prepare
+from tongues.stages.rows import Sorter
 from tongues.stages.workspace import Report, Workspace
+
+ALL = Shard()
 
 RECIPE = """
 schema_version: 1
@@ -71,19 +75,22 @@ def source(given, workspace):
 
 @pytest.fixture
 def translated(given, workspace, source):
-    """A maker of "translate" outputs: the source rows with a prefix, any subset of them."""
+    """A maker of "translate" outputs: a shard of the source rows with a prefix; some of them dropped."""
 
-    def make(lang, *, part=slice(None), change=lambda row: row):
-        rows = [SourceRow.from_row(r) for r in read_shards(source.folder / "rows")][part]
-        aligned = [change(by_hand(row, lang)) for row in rows]
+    def make(lang, *, shard=ALL, keep=20, change=lambda row: row):
+        rows = list(shard.of_rows(SourceRow.from_row(r) for r in read_shards(source.folder / "rows")))
+        aligned = [change(by_hand(row, lang)) for row in rows[:keep]]
 
         def work(target):
-            write_shards(target / "rows", ALIGNED_SCHEMA, (row.to_row() for row in aligned))
-            tally = Tally(rows_in=len(rows), rows_out=len(rows))
+            with Sorter(target / "dropped") as sorter:
+                drops = [Drop(lang, "echo", "", row.group) for row in rows[keep:]]
+                kept = sorter.kept([*aligned, *drops], lang_of=lambda row: row.lang)
+                write_shards(target / "rows", ALIGNED_SCHEMA, (row.to_row() for row in kept))
             content = digest_rows(row.digest() for row in aligned)
-            return Report({lang: tally}, facts={"lang": lang}, content_sha256=content)
+            facts = {"lang": lang, "shard": str(shard)}
+            return Report(sorter.tallies, facts=facts, content_sha256=content)
 
-        params = [lang, str(part), [row.digest() for row in aligned]]
+        params = [lang, str(shard), keep, [row.digest() for row in aligned]]
         return workspace.finish(
             "translate", recipe=given.recipe, inputs={"source": source}, params=params, work=work
         )

@@ -11,6 +11,8 @@ from tongues.core.records import Record
 from tongues.core.shards import read_shards
 from tongues.core.store import AlignedStore
 from tongues.stages.assemble import SPLITS, assemble
+from tongues.stages.export import export
+from tongues.stages.fan_out import Shard
 from tongues.stages.gather import gather
 from tongues.stages.preflight import preflight
 from tongues.stages.prepare import prepare
@@ -44,14 +46,14 @@ def test_prepare_of_a_file_without_usable_rows_is_an_error(given, workspace, fol
 
 def test_gather_is_the_same_however_the_translations_were_sharded(given, workspace, source, translated):
     whole = gather(given, workspace, source, [translated("es"), translated("ca")])
-    halves = [translated(lang, part=part) for lang in ("ca", "es") for part in (slice(0, 7), slice(7, None))]
+    halves = [translated(lang, shard=Shard(n, 2)) for lang in ("ca", "es") for n in (2, 1)]
     parts = gather(given, workspace, source, halves)
     assert parts.manifest.content_sha256 == whole.manifest.content_sha256
     assert assemble(given, workspace, parts).uri == assemble(given, workspace, whole).uri
 
 
 def test_gather_counts_every_language(given, workspace, source, translated):
-    store = gather(given, workspace, source, [translated("es"), translated("ca", part=slice(0, 15))])
+    store = gather(given, workspace, source, [translated("es"), translated("ca", keep=15)])
     counts = {lang: t.rows_out for lang, t in store.manifest.tallies.items()}
     assert counts == {"ca": 15, "en": 20, "es": 20}
     assert len(AlignedStore.load(store.folder / "rows").groups("en", "es", "ca")) == 15
@@ -120,6 +122,76 @@ def test_assemble_with_an_unreadable_suite_fails_loudly(given, workspace, source
 def test_dataset_card_states_licence_methods_and_counts(dataset):
     card = (dataset.folder / "card.md").read_text()
     assert "CC0-1.0" in card and "| es | direct |" in card and "| en | direct/english |" in card
+
+
+def changed(given, **dataset):
+    section = given.recipe.dataset.model_validate(given.recipe.dataset.model_dump() | dataset)
+    recipe, located = (one.model_copy(update={"dataset": section}) for one in (given.recipe, given.located))
+    return replace(given, recipe=recipe, located=located)
+
+
+@pytest.fixture
+def store(given, workspace, source, translated):
+    return gather(given, workspace, source, [translated("es"), translated("ca")])
+
+
+def test_assemble_with_a_licence_that_is_not_allowed_drops_and_says_so(given, workspace, store):
+    with pytest.raises(DataError, match=r"nothing left to train on; dropped .*'licence'"):
+        assemble(changed(given, licences=["MIT"]), workspace, store)
+    assert (
+        assemble(changed(given, licences=["CC0-1.0"]), workspace, store).manifest.facts["licence"]
+        == "CC0-1.0"
+    )
+
+
+def test_assemble_with_a_mixture_reconciles_and_meets_it(given, workspace, store):
+    mixture = {"budget_rows": 20, "english_share": 0.1}
+    dataset = assemble(changed(given, mixture=mixture), workspace, store)
+    kept = [r.lang for rows in records(dataset).values() for r in rows]
+    assert (len(kept), kept.count("en")) == (20, 2)
+    assert sum(t.dropped["mixture"] for t in dataset.manifest.tallies.values()) > 0
+
+
+def test_assemble_with_a_mixture_that_cannot_be_met_says_by_how_much(given, workspace, store):
+    with pytest.raises(PreflightError, match=r"es: .* rows are asked for, .* too few"):
+        assemble(changed(given, mixture={"budget_rows": 10_000}), workspace, store)
+
+
+def test_assemble_masks_personal_data_only_when_asked(given, workspace, source, translated):
+    spanish = translated("es", change=lambda row: replace(row, output=f"{row.output} ana@example.org"))
+    store = gather(given, workspace, source, [spanish, translated("ca")])
+    plain, masked = (assemble(changed(given, mask_pii=asked), workspace, store) for asked in (False, True))
+    texts = [[r.answer.content for rows in records(one).values() for r in rows] for one in (plain, masked)]
+    assert any("ana@example.org" in text for text in texts[0]) and plain.manifest.facts["masked"] == {}
+    assert not any("ana@example.org" in text for text in texts[1])
+    assert masked.manifest.facts["masked"]["EMAIL"] >= 20
+
+
+def test_assemble_leaves_no_scratch_and_writes_card_page_and_clusters(dataset):
+    assert sorted(path.name for path in dataset.folder.iterdir()) == [
+        *("card.md", "dropped", "duplicates", "manifest.json", "overview.html", "recipe.yaml"),
+        *("test", "train", "validation"),
+    ]
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_export_holds_every_record_and_the_card(dataset, tmp_path, form):
+    written = export(dataset, tmp_path / "out", form)
+    kept = {split: [r.id for r in rows] for split, rows in records(dataset).items() if rows}
+    assert written == {split: len(ids) for split, ids in kept.items()}
+    for split, ids in kept.items():
+        if form == "jsonl":
+            lines = (tmp_path / "out" / f"{split}.jsonl").read_text("utf-8").splitlines()
+            assert [json.loads(line)["id"] for line in lines] == ids
+        else:
+            assert [row["id"] for row in read_shards(tmp_path / "out" / split)] == ids
+    assert "license: cc0-1.0" in (tmp_path / "out" / "README.md").read_text("utf-8")
+
+
+def test_export_into_a_folder_that_holds_something_is_refused(dataset, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(DataError, match="not empty"):
+        export(dataset, tmp_path, "jsonl")
 
 
 def test_preflight_finds_everything_wrong_at_once(given, folder, monkeypatch):

@@ -1,0 +1,120 @@
+"""Clusters of duplicates: the one record that stays, how many it stands for, and what they look like."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tongues.core.drops import Drop
+from tongues.data.record_batches import texts
+from tongues.data.ruling import CROSSING, NEAR_DUPLICATE, REASONS, Ruling
+from tongues.data.spill import Part
+
+CLUSTER_SCHEMA = pa.schema(
+    [
+        pa.field("lang", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("survivor", pa.string(), nullable=False),
+        pa.field("records", pa.int64(), nullable=False),
+        pa.field("least_similarity", pa.float64(), nullable=False),
+        pa.field("survivor_text", pa.string()),
+        pa.field("removed_text", pa.string()),
+    ]
+)
+"""One row per cluster: "exact" or "near" (some of it is), the id that stays, records with the survivor,
+smallest similarity to it; texts of the largest clusters of each language only."""
+Places = npt.NDArray[np.int64]
+_SHOWN = 20
+"""Clusters per language whose texts are kept."""
+_EXCERPT_CHARS = 500
+
+
+class Clusters:
+    """Follows the records in order; survivors always come before the duplicates they stand for.
+
+    Args:
+        ruling: what was decided on all records.
+    """
+
+    def __init__(self, ruling: Ruling) -> None:
+        self._ruling = ruling
+        gone = np.flatnonzero(ruling.survivor != np.arange(len(ruling.survivor)))
+        self._survivors, cluster, counts = np.unique(
+            ruling.survivor[gone], return_inverse=True, return_counts=True
+        )
+        self._records = counts + 1
+        self._near = np.zeros(len(counts), np.bool_)
+        self._near[cluster[ruling.fate[gone] == NEAR_DUPLICATE]] = True
+        self._least = np.ones(len(counts), np.float32)
+        np.minimum.at(self._least, cluster, ruling.similarity[gone])
+        self._ids: list[npt.NDArray[np.bytes_]] = []
+        self._noted = 0
+        self._texts: dict[int, list[str]] = {place: [] for place in self._largest()}
+
+    def note(self, part: Part, start: int) -> None:
+        """Note the survivors of a part whose first record has this place."""
+        last = int(np.searchsorted(self._survivors, start + len(part.order)))
+        here = self._survivors[self._noted : last] - start
+        self._noted = last
+        self._ids.append(np.array(_column(part, "id", here), dtype="S"))
+        shown = [place for place in here.tolist() if place + start in self._texts]
+        for place, text in zip(shown, _texts(part, np.array(shown, np.int64)), strict=True):
+            self._texts[place + start].append(text[:_EXCERPT_CHARS])
+
+    def drops(self, part: Part, start: int, places: Places) -> Iterator[Drop]:
+        """The drops of some records of the part that was noted last."""
+        names = np.concatenate(self._ids) if self._ids else np.empty(0, "S1")
+        self._ids = [names]
+        columns = [_column(part, name, places) for name in ("lang", "method", "group")]
+        rows = zip((places + start).tolist(), *columns, _texts(part, places), strict=True)
+        for place, lang, method, group, text in rows:
+            detail = f"{method}; {self._detail(place, names, text)}"
+            yield Drop(lang, REASONS[int(self._ruling.fate[place])], detail, group, text)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The report, once all records have passed: rows of CLUSTER_SCHEMA."""
+        names = np.concatenate(self._ids) if self._ids else np.empty(0, "S1")
+        for number, place in enumerate(self._survivors.tolist()):
+            shown = [*self._texts.get(place, []), None, None]
+            yield {
+                "lang": self._ruling.lang_names[self._ruling.langs[place]],
+                "kind": "near" if self._near[number] else "exact",
+                "survivor": names[number].decode(),
+                "records": int(self._records[number]),
+                "least_similarity": round(float(self._least[number]), 4),
+                "survivor_text": shown[0],
+                "removed_text": shown[1],
+            }
+
+    def _largest(self) -> list[int]:
+        """Survivors of the largest clusters of each language; of equally large ones, the first."""
+        langs, found = self._ruling.langs[self._survivors], []
+        for lang in range(len(self._ruling.lang_names)):
+            of_lang = np.flatnonzero(langs == lang)
+            order = np.argsort(-self._records[of_lang], kind="stable")[:_SHOWN]
+            found += self._survivors[of_lang[order]].tolist()
+        return found
+
+    def _detail(self, place: int, names: npt.NDArray[np.bytes_], text: str) -> str:
+        survivor = int(self._ruling.survivor[place])
+        if self._ruling.fate[place] == CROSSING:
+            return "an example in it belongs to another split"
+        if survivor == place:
+            return "not drawn for the mixture"
+        shown = self._texts.get(survivor, [])
+        if len(shown) == 1:
+            shown.append(text[:_EXCERPT_CHARS])
+        similarity = float(self._ruling.similarity[place])
+        alike = f", similarity {similarity:.2f}" if similarity < 1 else ""
+        return f"kept {names[np.searchsorted(self._survivors, survivor)].decode()}{alike}"
+
+
+def _column(part: Part, name: str, places: Places) -> list[Any]:
+    found: list[Any] = part.batch.column(name).take(pa.array(part.order[places])).to_pylist()
+    return found
+
+
+def _texts(part: Part, places: Places) -> list[str]:
+    return texts(part.batch.take(pa.array(part.order[places])))

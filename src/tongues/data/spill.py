@@ -1,0 +1,125 @@
+"""Records on disk between passes, in the order of their ids whatever the order they came in.
+
+Each record goes to one of 64 files by the beginning of its id; whoever reads gets one file at a time
+with the order of ids in it. All passes see the same order, which is why a result depends neither on
+the order of input nor on its sharding.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tongues.core.digests import digest_value
+from tongues.core.records import RECORD_SCHEMA, Record
+from tongues.data.record_batches import to_batch
+
+Places = npt.NDArray[np.int64]
+_PARTS = 64
+_BORDERS = np.array([f"{256 * part // _PARTS:02x}" for part in range(1, _PARTS)], dtype="S2")
+"""Ids are hexadecimal digests, so equal steps make parts of equal size."""
+_ROWS_AT_ONCE = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the records, in the order they came in.
+
+    Args:
+        batch: of RECORD_SCHEMA.
+        order: places in the batch, in the order of ids.
+    """
+
+    batch: pa.RecordBatch
+    order: Places
+
+
+class RecordSpill:
+    """Takes records in any order and gives them back in the order of their ids.
+
+    Use it as a context manager while records are added; read it when it is left.
+
+    Args:
+        folder: for its files, as large as the text; not compressed, for they are read several times.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._paths = [folder / f"part-{part:02d}.arrow" for part in range(_PARTS)]
+        self._waiting: list[Record] = []
+        self._files = ExitStack()
+        self._writers = [self._files.enter_context(_writer(path)) for path in self._paths]
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+        self._files.close()
+
+    def add(self, record: Record) -> None:
+        """Take one record."""
+        self._waiting.append(record)
+        if len(self._waiting) == _ROWS_AT_ONCE:
+            self._flush()
+
+    def add_batch(self, batch: pa.RecordBatch) -> None:
+        """Take a batch of RECORD_SCHEMA."""
+        self.rows += batch.num_rows
+        beginnings = np.array(batch.column("id").to_pylist(), dtype="S")
+        parts = np.searchsorted(_BORDERS, beginnings.astype("S2"), side="right")
+        order = np.argsort(parts, kind="stable")
+        together = batch.take(pa.array(order))
+        ends = np.searchsorted(parts[order], np.arange(_PARTS), side="right").tolist()
+        for writer, begin, end in zip(self._writers, [0, *ends], ends, strict=False):
+            if end > begin:
+                writer.write_batch(together.slice(begin, end - begin))
+
+    def parts(self) -> Iterator[Part]:
+        """All records, a 64th of them in memory at a time; the parts in the order of ids, at least one."""
+        if not self.rows:
+            yield Part(to_batch([]), np.empty(0, np.int64))
+        for path in self._paths:
+            with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
+                table = reader.read_all()
+            if table.num_rows:
+                [batch] = table.combine_chunks().to_batches()
+                yield Part(batch, _in_order(batch))
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self.add_batch(to_batch(self._waiting))
+            self._waiting = []
+
+
+def _writer(path: Path) -> pa.ipc.RecordBatchFileWriter:
+    return pa.ipc.new_file(str(path), RECORD_SCHEMA)
+
+
+def _in_order(batch: pa.RecordBatch) -> Places:
+    ids = np.array(batch.column("id").to_pylist(), dtype=object)
+    order = np.argsort(ids, kind="stable")
+    tied = ids[order[1:]] == ids[order[:-1]]
+    for start, end in _runs(tied):
+        rank = {place: _digest(batch, place) for place in order[start:end].tolist()}
+        order[start:end] = sorted(rank, key=lambda place: rank[place])
+    return order
+
+
+def _runs(tied: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where equal ids begin and end: they may differ in where they came from, which their digests tell."""
+    steps = np.diff(np.concatenate([[0], tied.astype(np.int8), [0]]))
+    return list(
+        zip(np.flatnonzero(steps == 1).tolist(), (np.flatnonzero(steps == -1) + 1).tolist(), strict=True)
+    )
+
+
+def _digest(batch: pa.RecordBatch, place: int) -> str:
+    return digest_value(Record.from_row(batch.slice(place, 1).to_pylist()[0]).to_row())
