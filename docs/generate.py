@@ -110,6 +110,8 @@ def _type(annotation: Any) -> str:
         return "one of " + ", ".join(f"`{a}`" for a in get_args(annotation))
     if origin is tuple:
         return f"list of {_type(get_args(annotation)[0])}"
+    if origin is dict:
+        return "mapping of {} to {}".format(*map(_type, get_args(annotation)))
     if origin in (Union, types.UnionType):
         return " or ".join(_type(a) for a in get_args(annotation) if a is not type(None))
     if origin is not None:

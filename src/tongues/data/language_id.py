@@ -6,7 +6,7 @@ Restriction matters more than the choice of library: a short Indonesian text is 
 
 import copy
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from tongues.core.languages import UNDETERMINED
@@ -43,16 +43,22 @@ class RestrictedIdentifier:
             knows only some of the candidates it cannot exclude the others, so it chooses among
             all its languages and says "und" for one that is not a candidate.
         """
-        known = sorted(filter(_is_known, candidates))
-        if not known or not has_letters(text):
-            return Identified(UNDETERMINED, 0.0)
-        labels = frozenset(map(_label, known)) if len(known) == len(set(candidates)) else None
-        label, confidence = _restricted(labels).classify(_encodable(_ends(text)))
-        return Identified(_code(label, known, text), float(confidence))
+        return _identified(text, tuple(candidates))
 
     def supports(self, lang: str) -> bool:
         """Whether the model can tell this language (BCP-47) at all."""
         return _is_known(lang)
+
+
+# A check and the score ask the same of a text, one after the other.
+@lru_cache(maxsize=4)
+def _identified(text: str, candidates: tuple[str, ...]) -> Identified:
+    known = sorted(filter(_is_known, candidates))
+    if not known or not has_letters(text):
+        return Identified(UNDETERMINED, 0.0)
+    labels = frozenset(map(_label, known)) if len(known) == len(set(candidates)) else None
+    label, confidence = _restricted(labels).classify(_encodable(_ends(text)))
+    return Identified(_code(label, known, text), float(confidence))
 
 
 def has_letters(text: str) -> bool:

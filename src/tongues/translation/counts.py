@@ -1,6 +1,5 @@
 """What a translation did, in numbers: for progress, for the manifest, for the report."""
 
-import dataclasses
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,4 +113,11 @@ class Counts:
     def observed(self) -> dict[str, Any]:
         """For the manifest's `observed`: what may differ between two equal runs."""
         sums = {name: getattr(self, name) for name in ("ledger_hits", "sent", "requests", "tokens", "cost")}
-        return dataclasses.asdict(self) | sums
+        # asdict would rebuild each Counter from its pairs, and so count the pairs.
+        engines = [vars(engine) | {"failures": _plain(engine.failures)} for engine in self.engines]
+        escalated, rescued = _plain(self.escalated), _plain(self.rescued)
+        return vars(self) | sums | {"engines": engines, "escalated": escalated, "rescued": rescued}
+
+
+def _plain(counter: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counter.items()))

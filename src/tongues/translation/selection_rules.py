@@ -220,5 +220,5 @@ def _about_text() -> tuple[SelectionRule, ...]:
 
 def _tongues() -> str:
     """English names of languages as an alternation, longest first."""
-    names = {row.name.split(" (")[0] for row in languages().values()}
+    names = sorted({row.name.split(" (")[0] for row in languages().values()})
     return f"(?:{'|'.join(sorted(map(re.escape, names), key=len, reverse=True))}|{_OTHER_TONGUES})"

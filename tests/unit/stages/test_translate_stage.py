@@ -157,3 +157,18 @@ def test_preflight_of_translation_says_everything_at_once(recipe, folder, endpoi
         preflight_translation(given)
     said = " ".join(caught.value.problems)
     assert all(word in said for word in ("more.jsonl", "nowhere.jsonl", endpoint.base_url))
+
+
+def test_report_tells_what_escalation_bought_and_cost(recipe, workspace, endpoint):
+    endpoint.choose = lambda number, text: "400" if text.startswith("Say") else "ok"
+    with FaultyEndpoint() as dear:
+        price = "price: {per_million_completion_tokens: 1000000}"
+        second = f'{{kind: openai, model: large, endpoints: [{{base_url: "{dear.base_url}"}}], {price}}}'
+        store = Translations(recipe(f"escalate_to: [{second}]\n  shards: 2"), workspace).store
+    (line,) = json.loads((store.folder / "report.json").read_text())["languages"]
+    assert line["escalated"] == line["rescued"] == {"refused-by-endpoint": 5}
+    cheap, large = line["engines"]
+    assert (cheap["rows_tried"], cheap["rows_kept"]) == (25, 20)
+    assert (large["rows_tried"], large["rows_kept"], large["requests"]) == (5, 5, 10)
+    assert large["cost"] == pytest.approx(large["completion_tokens"]) and large["cost"] > 0
+    assert "rescued: refused-by-endpoint 5" in (store.folder / "report.md").read_text()

@@ -1,5 +1,6 @@
 """Rows down a chain of engines: escalated with a reason, rescued or dropped, within a budget, or replayed."""
 
+import json
 import random
 
 import pytest
@@ -52,6 +53,9 @@ def test_chain_gives_failed_rows_alone_to_the_next_engine(connect, ledger, make_
     assert counts.escalated == counts.rescued == {"refused-by-endpoint": 3}
     tried = [(engine.rows_tried, engine.rows_kept) for engine in counts.engines]
     assert tried == [(12, 9), (3, 3)]
+    told = json.loads(json.dumps(counts.observed()))
+    assert told["escalated"] == told["rescued"] == {"refused-by-endpoint": 3}
+    assert [engine["failures"] for engine in told["engines"]] == [{"refused-by-endpoint": 3}, {}]
 
 
 def test_chain_drop_has_the_reason_of_the_last_engine(connect, ledger, make_row):
