@@ -33,7 +33,7 @@ demo: setup ## the main job on this machine: translate, tune, evaluate, promote,
 test: test-unit test-components test-integration ## all tests that this machine can run
 
 test-unit: setup ## fast and offline
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -n 2 --dist loadgroup
 
 test-components: setup ## pipelines, components, chart, manifests, docs
 	$(BIN)/python -m pytest tests/components tests/pipelines tests/deploy tests/docs
