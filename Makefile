@@ -32,14 +32,17 @@ demo: setup ## the main job on this machine: translate, tune, evaluate, promote,
 
 test: test-unit test-components test-integration ## all tests that this machine can run
 
+# They train tiny models, which takes longer than all other unit tests of the room together.
+TRAINING := tests/unit/tuning/test_tuning_sft.py
+
 test-unit: setup ## fast and offline
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --ignore $(TRAINING) -n 2 --dist loadgroup
 
 test-components: setup ## pipelines, components, chart, manifests, docs
 	$(BIN)/python -m pytest tests/components tests/pipelines tests/deploy tests/docs
 
 test-integration: setup ## real MLflow, vLLM, S3 over HTTP, KFP local, Apertium
-	$(BIN)/python -m pytest tests/integration --timeout 900
+	$(BIN)/python -m pytest tests/integration $(TRAINING) --timeout 900
 
 lint: setup ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -4,8 +4,8 @@ import pytest
 
 _WITH_TORCH = (
     "tests/unit/tuning/",
-    "tests/unit/evaluation/test_local_model",
-    "tests/unit/translation/test_seq2seq",
+    "tests/unit/evaluation/test_local_model.py",
+    "tests/unit/evaluation/test_score_model.py",
 )
 
 
