@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tongues import __version__, core
+from tongues import __version__
+from tongues.core import pages
 from tongues.core.languages import language
-from tongues.core.manifest import write_atomically
 from tongues.data.dataset_overview import Overview
 from tongues.data.statistics import Histogram
 
-_TEMPLATES = [Path(__file__).parent / "templates", Path(core.__path__[0])]
+_TEMPLATES = Path(__file__).parent / "templates"
 _COLOURS = 8
 _WIDTH, _HEIGHT = 400.0, 90.0
 
@@ -44,17 +44,11 @@ def write_page(overview: Overview, path: Path) -> None:
         overview: what it shows.
         path: of the file.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     built, dropped = _built(overview), overview.drops
-    page = environment.get_template("dataset.html.j2").render(
+    pages.write_page(
+        path,
+        _TEMPLATES,
+        "dataset.html.j2",
         overview=overview,
         language=language,
         version=__version__,
@@ -66,7 +60,6 @@ def write_page(overview: Overview, path: Path) -> None:
         width=_WIDTH,
         height=_HEIGHT,
     )
-    write_atomically(path, page.encode("utf-8", "xmlcharrefreplace"))
 
 
 def colours(rows: Mapping[str, Mapping[str, int]]) -> dict[str, int]:

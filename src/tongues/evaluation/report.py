@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tongues import __version__, core
+from tongues import __version__
 from tongues.core.languages import UNDETERMINED, Language, language
-from tongues.core.manifest import write_atomically
+from tongues.core.pages import write_page
 from tongues.core.scores import Measurement, Scores
 from tongues.evaluation.charts import change_bars, consistency_curves, shares
 from tongues.evaluation.compare import MEASURES, ByTask, Change, Measure, by_task, compare, together_measures
@@ -17,8 +17,7 @@ from tongues.evaluation.samples import read_samples
 from tongues.evaluation.showcase import showcase
 from tongues.evaluation.wording import headline, verdict_words
 
-_TEMPLATES = [Path(__file__).parent / "templates", Path(core.__path__[0])]
-"""Where templates and, for all reports alike, the style sheet lie."""
+_TEMPLATES = Path(__file__).parent / "templates"
 _ROLE_NAMES = {"base": "the base model", "champion": "the champion", "candidate": "the candidate"}
 _FULL_COLOUR = {" %": 25.0, "": 10.0}
 """Change, in the measure's own unit, at which a cell of the heat map has its full colour."""
@@ -66,21 +65,9 @@ def write_report(
     Raises:
         DataError: a samples folder holds none, or they cannot be read.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     answers = {role: by_task(read_samples(folder)) for role, folder in samples.items()}
-    page = environment.get_template("report.html.j2").render(
-        _context(scores, answers, recipe_name=recipe_name, facts=facts)
-    )
-    write_atomically(out, page.encode("utf-8", "xmlcharrefreplace"))
-    return out
+    values = _context(scores, answers, recipe_name=recipe_name, facts=facts)
+    return write_page(out, _TEMPLATES, "report.html.j2", **values)
 
 
 def _context(

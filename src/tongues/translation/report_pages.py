@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from tongues import __version__, core
+from tongues import __version__
 from tongues.core.languages import language
-from tongues.core.manifest import write_atomically
+from tongues.core.pages import write_page
 from tongues.translation.quality import Quality
 from tongues.translation.report import LanguageLine, TranslationReport
 
-_TEMPLATES = [Path(__file__).parent / "templates", Path(core.__path__[0])]
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def to_markdown(report: TranslationReport) -> str:
@@ -84,17 +84,5 @@ def _reasons(line: LanguageLine) -> list[str]:
 
 def write_html(report: TranslationReport, out: Path) -> Path:
     """Write the report as one self-contained page without script or network."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("translation.html.j2").render(
-        report=report, language=language, version=__version__, number=_number
-    )
-    write_atomically(out, page.encode("utf-8", "xmlcharrefreplace"))
-    return out
+    values = {"report": report, "language": language, "version": __version__, "number": _number}
+    return write_page(out, _TEMPLATES, "translation.html.j2", **values)
