@@ -36,7 +36,7 @@ test: test-unit test-components test-integration ## all tests that this machine 
 TRAINING := tests/unit/tuning/test_tuning_sft.py
 
 test-unit: setup ## fast and offline
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --ignore $(TRAINING) -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --ignore $(TRAINING) -n 2 --dist worksteal
 
 test-components: setup ## pipelines, components, chart, manifests, docs
 	$(BIN)/python -m pytest tests/components tests/pipelines tests/deploy tests/docs

@@ -82,7 +82,10 @@ def test_rows_come_out_with_tokens_counted_and_a_second_run_sends_nothing(server
     again, second = translate(section(server.url), tmp_path)
     assert second.requests == sum(n for reason, n in counts.failures.items() if reason != "truncated")
     assert second.requests < len(TEXTS)
-    assert [getattr(i, "reason", "kept") for i in again] == [getattr(i, "reason", "kept") for i in items]
+    # Asked again, a small model may fail in another way, or not at all; what it had done stays as it was.
+    assert [a for a, i in zip(again, items, strict=True) if isinstance(i, AlignedRow)] == [
+        item for item in items if isinstance(item, AlignedRow)
+    ]
 
 
 def test_dead_neighbour_costs_a_few_tries_and_no_row(server, tmp_path):
