@@ -108,10 +108,9 @@ def _type(annotation: Any) -> str:
         return "list of sections" if origin is tuple else " or ".join("section" for _ in models[:1])
     if origin is Literal:
         return "one of " + ", ".join(f"`{a}`" for a in get_args(annotation))
-    if origin is tuple:
-        return f"list of {_type(get_args(annotation)[0])}"
-    if origin is dict:
-        return "mapping of {} to {}".format(*map(_type, get_args(annotation)))
+    if origin in (tuple, dict):
+        shape = "list of {}" if origin is tuple else "mapping of {} to {}"
+        return shape.format(*map(_type, get_args(annotation)))
     if origin in (Union, types.UnionType):
         return " or ".join(_type(a) for a in get_args(annotation) if a is not type(None))
     if origin is not None:
