@@ -4,6 +4,7 @@ A batch that comes back with another number of translations, or that the service
 again segment by segment, so that one text cannot take others with it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,20 +16,20 @@ from tongues.translation.spending import Spent
 _APART = frozenset({"wrong-count", "refused-by-endpoint", "wrong-shape", "http-500"})
 
 
-class BatchService(HttpEngine):
+class BatchService(HttpEngine, ABC):
     """A service; each one adds its path, its request and where the translations stand in its answer."""
 
     path: str
     request_characters: int
     """Characters that one request should not exceed, unless a single segment is longer."""
 
+    @abstractmethod
     def body_of(self, texts: Sequence[str], source: str, target: str) -> dict[str, Any]:
         """The body of one request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def translations_in(self, document: Any) -> list[Any]:
         """The translations in a 200 answer; raises a lookup error where they are missing."""
-        raise NotImplementedError
 
     def at_most(self, texts: Sequence[str]) -> Spent:
         """Every part sent as often as is allowed, and then every segment alone."""
