@@ -5,6 +5,8 @@ BIN := .venv/bin
 # One machine may keep wheels in a folder; uv reads it from UV_FIND_LINKS, pip from PIP_FIND_LINKS.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export TONGUES_WORKSPACE ?= .tongues
+# Where compiled modules are not kept, each process that a test starts compiles thousands of them again.
+unexport PYTHONDONTWRITEBYTECODE
 STAMP := .venv/.installed
 # Tests that want a real pretrained model take the one that `make demo` fetched, where it has run.
 FETCHED := $(firstword $(wildcard $(CURDIR)/.tongues/base/*/manifest.json))
@@ -30,19 +32,22 @@ demo: setup ## the main job on this machine: translate, tune, evaluate, promote,
 	$(BIN)/tongues serve base --stop
 	@echo; echo "Now talk to it:   $(BIN)/tongues chat --lang es     (stop it: $(BIN)/tongues serve --stop)"
 
-test: test-unit test-components test-integration ## all tests that this machine can run
+test: test-unit test-models test-components test-integration ## all tests that this machine can run
 
-# They train tiny models, which takes longer than all other unit tests of the room together.
-TRAINING := tests/unit/tuning/test_tuning_sft.py
+# They load torch, and train and run tiny models: longer together than all other unit tests.
+MODELS := tests/unit/tuning tests/unit/evaluation/test_local_model.py tests/unit/evaluation/test_score_model.py
 
 test-unit: setup ## fast and offline
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --ignore $(TRAINING) -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit $(MODELS:%=--ignore %) -n 3 --dist worksteal
+
+test-models: setup ## unit tests that load torch and tiny models
+	$(BIN)/python -m pytest $(MODELS)
 
 test-components: setup ## pipelines, components, chart, manifests, docs
 	$(BIN)/python -m pytest tests/components tests/pipelines tests/deploy tests/docs
 
 test-integration: setup ## real MLflow, vLLM, S3 over HTTP, KFP local, Apertium
-	$(BIN)/python -m pytest tests/integration $(TRAINING) --timeout 900
+	$(BIN)/python -m pytest tests/integration --timeout 900
 
 lint: setup ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
@@ -67,4 +72,4 @@ manifests: setup ## render manifests/base and the chart's README
 docs: setup ## regenerate the reference pages
 	$(BIN)/python -m docs.generate
 
-.PHONY: help setup demo test test-unit test-components test-integration lint bench pins compile manifests docs
+.PHONY: help setup demo test test-unit test-models test-components test-integration lint bench pins compile manifests docs

@@ -6,6 +6,7 @@ was the bottleneck; a client with one connection has nothing to look through, an
 """
 
 from collections import defaultdict
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 # Servers commonly close an idle connection after five seconds; a request must not meet that moment.
 _KEEP_ALIVE_S = 4.0
+
+
+@cache
+def trusted_authorities() -> "ssl.SSLContext":
+    """Certificates of the authorities that endpoints are checked by; reading them takes 50 ms, so all share them."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 class Connections:
@@ -28,7 +37,6 @@ class Connections:
         self._timeout_s = timeout_s
         self._idle: defaultdict[str, list[httpx.AsyncClient]] = defaultdict(list)
         self._all: list[httpx.AsyncClient] = []
-        self._trust: ssl.SSLContext | None = None
 
     def take(self, url: str) -> "httpx.AsyncClient":
         """A client that nobody uses, the one used last if there are several; give it back."""
@@ -48,9 +56,7 @@ class Connections:
     def _new(self) -> "httpx.AsyncClient":
         import httpx
 
-        # Reading the certificates takes 20 ms; all clients share them.
-        self._trust = self._trust or httpx.create_ssl_context()
         one = httpx.Limits(max_connections=1, keepalive_expiry=_KEEP_ALIVE_S)
-        client = httpx.AsyncClient(verify=self._trust, limits=one, timeout=self._timeout_s)
+        client = httpx.AsyncClient(verify=trusted_authorities(), limits=one, timeout=self._timeout_s)
         self._all.append(client)
         return client

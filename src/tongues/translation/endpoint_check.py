@@ -6,6 +6,7 @@ from typing import Any
 from tongues.core.errors import EngineUnavailableError
 from tongues.core.languages import language
 from tongues.core.recipe import EndpointSection
+from tongues.translation.connections import trusted_authorities
 from tongues.translation.endpoint import key_of
 
 _TIMEOUT_S = 10.0
@@ -47,7 +48,8 @@ def fetch_json(endpoint: EndpointSection, path: str, headers: dict[str, str]) ->
 
     key = key_of(endpoint)
     try:
-        reply = httpx.get(endpoint.base_url.rstrip("/") + path, headers=headers, timeout=_TIMEOUT_S)
+        url = endpoint.base_url.rstrip("/") + path
+        reply = httpx.get(url, headers=headers, timeout=_TIMEOUT_S, verify=trusted_authorities())
         reply.raise_for_status()
         return reply.json()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
