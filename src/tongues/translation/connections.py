@@ -20,7 +20,7 @@ _KEEP_ALIVE_S = 4.0
 
 @cache
 def trusted_authorities() -> "ssl.SSLContext":
-    """Certificates of the authorities that endpoints are checked by; reading them takes 50 ms, so all share them."""
+    """Certificates that endpoints are checked by; reading them takes 50 ms, so all clients share them."""
     import httpx
 
     return httpx.create_ssl_context()

@@ -1,0 +1,151 @@
+"""The recipe: one YAML file that drives everything.
+
+Each section is a frozen pydantic model that refuses unknown keys; every default is stated in its module
+and nowhere else. The same model validates on a laptop, in CI and in the pod. Loading lives in
+`tongues.core.recipe_file`.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tongues.core.languages import languages, unknown_language
+from tongues.core.recipe.dataset import DatasetSection, MixtureSection
+from tongues.core.recipe.engines import (
+    ApertiumEngine,
+    EndpointSection,
+    EngineSection,
+    GoogleEngine,
+    LibreTranslateEngine,
+    NetworkEngine,
+    OpenAIEngine,
+    PriceSection,
+    Seq2SeqEngine,
+)
+from tongues.core.recipe.evaluation import EvaluationSection, GateSection, SuiteSection
+from tongues.core.recipe.methods import (
+    CrossInMethod,
+    DirectMethod,
+    LanguageTier,
+    MethodSection,
+    PromptTemplate,
+    QAlignMethod,
+    Rows,
+    ShotsSection,
+    SphinxMethod,
+    TacoMethod,
+    TierRows,
+)
+from tongues.core.recipe.section import Name, Section, Sha256, Share, Weight
+from tongues.core.recipe.selection import FieldAction, SelectionRule, SelectionSection
+from tongues.core.recipe.serving import RegistrySection, ServingSection
+from tongues.core.recipe.source import BaseModelSection, SourceFile, SourceSection
+from tongues.core.recipe.translation import BudgetSection, LengthRatio, QualitySection, TranslationSection
+from tongues.core.recipe.tuning import LoraSection, TuningSection
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ApertiumEngine",
+    "BaseModelSection",
+    "BudgetSection",
+    "CrossInMethod",
+    "DatasetSection",
+    "DirectMethod",
+    "EndpointSection",
+    "EngineSection",
+    "EvaluationSection",
+    "FieldAction",
+    "GateSection",
+    "GoogleEngine",
+    "LanguageTier",
+    "LengthRatio",
+    "LibreTranslateEngine",
+    "LoraSection",
+    "MethodSection",
+    "MixtureSection",
+    "Name",
+    "NetworkEngine",
+    "OpenAIEngine",
+    "PriceSection",
+    "PromptTemplate",
+    "QAlignMethod",
+    "QualitySection",
+    "Recipe",
+    "RegistrySection",
+    "Rows",
+    "Section",
+    "SelectionRule",
+    "SelectionSection",
+    "Seq2SeqEngine",
+    "ServingSection",
+    "Sha256",
+    "Share",
+    "ShotsSection",
+    "SourceFile",
+    "SourceSection",
+    "SphinxMethod",
+    "SuiteSection",
+    "TacoMethod",
+    "TierRows",
+    "TranslationSection",
+    "TuningSection",
+    "Weight",
+]
+
+SCHEMA_VERSION = 1
+
+
+class Recipe(Section):
+    """Everything one run needs to know."""
+
+    schema_version: Literal[1] = 1
+    """Version of this format; another one is refused."""
+    name: Name
+    """Name of the run in reports and paths."""
+    languages: Annotated[tuple[str, ...], Field(min_length=1)]
+    """BCP-47 codes of the languages to teach."""
+    seed: Annotated[int, Field(ge=0)] = 42
+    """Of every draw: splits, mixing, adapter weights, order, dropout."""
+    source: SourceSection
+    """The instruction set."""
+    base_model: BaseModelSection
+    """The model that learns."""
+    translation: TranslationSection
+    """From the source language into the others."""
+    dataset: DatasetSection
+    """From translations to training data."""
+    tuning: TuningSection = TuningSection()
+    """From training data to an adapter."""
+    evaluation: EvaluationSection
+    """What is measured."""
+    gate: GateSection = GateSection()
+    """What decides on promotion."""
+    registry: RegistrySection
+    """Where runs and versions are kept."""
+    serving: ServingSection = ServingSection()
+    """How the promoted model answers."""
+
+    @field_validator("languages")
+    @classmethod
+    def _languages(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        problems = [unknown_language(code) for code in codes if code not in languages()]
+        problems += sorted({f"{code!r} is named twice" for code in codes if codes.count(code) > 1})
+        if problems:
+            raise ValueError("; ".join(problems))
+        return codes
+
+    @model_validator(mode="after")
+    def _teach_new(self) -> Self:
+        if self.source.lang in self.languages:
+            raise ValueError(f"languages names {self.source.lang!r}, the language of the source itself")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit_the_source(self) -> Self:
+        selection = self.translation.selection
+        if selection.decider == "rules" and selection.shipped_rules and self.source.lang != "en":
+            raise ValueError(
+                "translation.selection: the shipped rules read English instructions, the source is "
+                f"{self.source.lang!r}; set shipped_rules: false and give rules of your own"
+            )
+        return self

@@ -1,0 +1,34 @@
+"""Recipe sections: where versions are kept, and how the promoted model answers."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from tongues.core.recipe.section import Name, Section
+
+
+class RegistrySection(Section):
+    """Where runs and model versions are kept."""
+
+    model: Name
+    """Registered model name."""
+    experiment: str = "tongues"
+    """MLflow experiment."""
+    tracking_uri: str | None = None
+    """MLflow address; absent: MLFLOW_TRACKING_URI, else SQLite in the workspace."""
+
+
+class ServingSection(Section):
+    """How the promoted model answers."""
+
+    mode: Literal["merged", "adapter"] = "merged"
+    """merged: weights with the adapter folded in (the CPU default: vLLM's LoRA path on CPU is
+    about 40 times slower); adapter: base model with the adapter beside it (for GPUs)."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """"auto" is fp32 on a CPU, as evaluation computes there, and bf16 on a GPU."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """0 takes a free port."""
+    max_model_len: PositiveInt = 2048
+    """Tokens of prompt and answer together."""
+    ready_timeout_s: PositiveInt = 300
+    """Longest wait until the endpoint answers."""
