@@ -20,10 +20,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tongues.translation.engine import Outcome
-from tongues.translation.ledger import Ledger
-from tongues.translation.ledger_file import file_bytes
-from tongues.translation.spending import Spent
+from tongues.inference.engine import Outcome
+from tongues.inference.ledger import Ledger
+from tongues.inference.ledger_file import file_bytes
+from tongues.inference.spending import Spent
 
 WRITE_BATCH = 500  # entries a transaction
 ASK_BATCH = 8  # segments of a row, which the dispatcher looks up together

@@ -33,7 +33,7 @@ def ours(texts: list[str], target: str) -> float:
     async def run() -> None:
         size = engine.batch_segments
         for start in range(0, len(texts), size):
-            outcomes = await engine.translate(texts[start : start + size], "en", target)
+            outcomes = await engine.answer(texts[start : start + size], "en", target)
             assert all(outcome.text for outcome in outcomes)
         await engine.aclose()
 

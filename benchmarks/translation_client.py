@@ -37,13 +37,13 @@ from tongues.core.records import Source, SourceRow
 from tongues.data.checks import standard_checks
 from tongues.data.language_id import RestrictedIdentifier
 from tongues.data.spans import SpanProtector
+from tongues.inference.chat_answer import said_in, with_tokens
+from tongues.inference.engine import Outcome
+from tongues.inference.json_answer import judged, read_json
+from tongues.inference.ledger import Ledger
 from tongues.serving.local import serving
 from tongues.serving.vllm_command import ServerPlan
-from tongues.translation.chat_answer import said_in, with_tokens
 from tongues.translation.counts import Counts
-from tongues.translation.engine import Outcome
-from tongues.translation.json_answer import judged, read_json
-from tongues.translation.ledger import Ledger
 from tongues.translation.openai_chat import OpenAIChat
 from tongues.translation.prompts import chat_messages
 from tongues.translation.translate import translate_rows

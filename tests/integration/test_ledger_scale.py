@@ -12,12 +12,12 @@ from moto.server import ThreadedMotoServer
 
 from tongues.core.errors import StorageError
 from tongues.core.records import Step
+from tongues.inference.engine import Outcome
+from tongues.inference.ledger import Ledger, ledger_key
+from tongues.inference.spending import Spent
 from tongues.platform import storage
 from tongues.stages.ledger import compact_segments, import_segments, ledger_path, open_ledger
 from tongues.stages.workspace import Workspace
-from tongues.translation.engine import Outcome
-from tongues.translation.ledger import Ledger, ledger_key
-from tongues.translation.spending import Spent
 
 pytestmark = pytest.mark.integration
 STEP = Step("translate", "e", "m", "", "")
@@ -25,9 +25,9 @@ WRITER = """
 import sys
 from pathlib import Path
 from tongues.core.records import Step
-from tongues.translation.engine import Outcome
-from tongues.translation.ledger import Ledger, ledger_key
-from tongues.translation.spending import Spent
+from tongues.inference.engine import Outcome
+from tongues.inference.ledger import Ledger, ledger_key
+from tongues.inference.spending import Spent
 path, name, count, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 step = Step("translate", "e", "m", "", "")
 with Ledger(path) as ledger:
@@ -42,9 +42,9 @@ from pathlib import Path
 from tongues.core.records import Step
 from tongues.stages.ledger import open_ledger
 from tongues.stages.workspace import Workspace
-from tongues.translation.engine import Outcome
-from tongues.translation.ledger import ledger_key
-from tongues.translation.spending import Spent
+from tongues.inference.engine import Outcome
+from tongues.inference.ledger import ledger_key
+from tongues.inference.spending import Spent
 uri, scratch, name, count = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 step = Step("translate", "e", "m", "", "")
 with open_ledger(Workspace(uri, scratch=scratch), name, every_s=0.2, entries=50) as ledger:

@@ -5,9 +5,9 @@ import pytest
 from tongues.core.recipe import ApertiumEngine
 from tongues.core.records import Source, SourceRow
 from tongues.data.spans import SpanProtector
+from tongues.inference.ledger import Ledger
 from tongues.translation import apertium_modes
 from tongues.translation.apertium import Apertium
-from tongues.translation.ledger import Ledger
 from tongues.translation.quality import measure_quality
 
 pytestmark = pytest.mark.integration

@@ -69,7 +69,7 @@ def test_rows_come_back_as_answers_or_as_counted_failures(engine):
 
     async def ask():
         try:
-            return await chat.translate([row_request(row) for row in ROWS], "en", "es")
+            return await chat.answer([row_request(row) for row in ROWS], "en", "es")
         finally:
             await chat.aclose()
 

@@ -83,7 +83,7 @@ def translate(texts, target, engine=None, batch=64):
     async def run():
         try:
             batches = [texts[i : i + batch] for i in range(0, len(texts), batch)]
-            return [o for part in batches for o in await engine.translate(part, "en", target)]
+            return [o for part in batches for o in await engine.answer(part, "en", target)]
         finally:
             await engine.aclose()
 
@@ -163,10 +163,10 @@ def test_translate_stage_killed_from_outside_loses_no_segment(target):
     texts = [f"The house number {n} is red." for n in range(200)]
 
     async def run():
-        await engine.translate(texts[:1], "en", target)
+        await engine.answer(texts[:1], "en", target)
         (pipe,) = engine._pipes.values()
         victim = pipe._stages[4]
-        working = asyncio.create_task(engine.translate(texts, "en", target))
+        working = asyncio.create_task(engine.answer(texts, "en", target))
         await asyncio.sleep(0)
         os.kill(victim.pid, signal.SIGKILL)
         outcomes = await working

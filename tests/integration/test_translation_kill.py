@@ -20,8 +20,8 @@ from openai_faults import MODEL, FaultyEndpoint
 
 from tongues.core.recipe import OpenAIEngine
 from tongues.core.records import Source, SourceRow, Step
-from tongues.translation.engine import Outcome
-from tongues.translation.ledger import Ledger, ledger_key
+from tongues.inference.engine import Outcome
+from tongues.inference.ledger import Ledger, ledger_key
 from tongues.translation.openai_chat import OpenAIChat
 
 pytestmark = pytest.mark.integration
@@ -178,8 +178,8 @@ _WRITER = """
 import sys
 from pathlib import Path
 from tongues.core.records import Step
-from tongues.translation.engine import Outcome
-from tongues.translation.ledger import Ledger, ledger_key
+from tongues.inference.engine import Outcome
+from tongues.inference.ledger import Ledger, ledger_key
 name, count, size = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 step = Step("translate", "e", "m", "", "")
 with Ledger(Path(sys.argv[1])) as ledger:

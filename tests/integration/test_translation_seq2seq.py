@@ -104,7 +104,7 @@ def engine(folder, **settings):
 
 
 def translate(engine, texts, target="es"):
-    return asyncio.run(engine.translate(texts, "en", target))
+    return asyncio.run(engine.answer(texts, "en", target))
 
 
 def test_nllb_translates_each_sentence_and_joins_them(nllb):

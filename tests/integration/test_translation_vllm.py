@@ -13,12 +13,12 @@ from tongues.core.errors import EngineError, PreflightError
 from tongues.core.recipe import EndpointSection, OpenAIEngine
 from tongues.core.records import AlignedRow, Source, SourceRow
 from tongues.data.spans import SpanProtector
+from tongues.inference.ledger import Ledger
 from tongues.serving.endpoint import running
 from tongues.serving.local import start
 from tongues.serving.vllm_command import ServerPlan
 from tongues.translation.counts import Counts
 from tongues.translation.engines import build_engine, check_engine
-from tongues.translation.ledger import Ledger
 from tongues.translation.translate import translate_rows
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(480)]

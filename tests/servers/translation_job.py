@@ -13,9 +13,9 @@ from tongues.core.drops import Drop
 from tongues.core.recipe import ApertiumEngine, EngineSection, OpenAIEngine
 from tongues.core.records import SourceRow
 from tongues.data.spans import SpanProtector
+from tongues.inference.ledger import Ledger
 from tongues.translation.apertium import Apertium
 from tongues.translation.counts import Counts
-from tongues.translation.ledger import Ledger
 from tongues.translation.openai_chat import OpenAIChat
 from tongues.translation.translate import translate_rows
 

@@ -10,8 +10,8 @@ import typer
 from tongues.cli import terminal
 
 if TYPE_CHECKING:
+    from tongues.inference.ledger import Ledger
     from tongues.stages.ledger import Contents
-    from tongues.translation.ledger import Ledger
 
 app = typer.Typer(
     help="Look at, move and tidy up the ledger: every answer that was paid for.", no_args_is_help=True

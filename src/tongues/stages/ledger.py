@@ -16,13 +16,13 @@ from typing import Any
 
 from tongues.core.digests import digest_file
 from tongues.core.errors import DataError, StorageError
+from tongues.inference.ledger import Ledger
+from tongues.inference.ledger_file import file_bytes
+from tongues.inference.ledger_segments import merge_segments
+from tongues.inference.spending import Spent
 from tongues.platform import storage
 from tongues.stages.publication import PATIENCE_S, PUBLISH_ENTRIES, PUBLISH_EVERY_S, Publication
 from tongues.stages.workspace import Workspace
-from tongues.translation.ledger import Ledger
-from tongues.translation.ledger_file import file_bytes
-from tongues.translation.ledger_segments import merge_segments
-from tongues.translation.spending import Spent
 
 _LISTINGS = 20
 

@@ -5,6 +5,8 @@ from pydantic import BaseModel, ConfigDict
 from tongues.core.records import SourceRow
 from tongues.core.shards import read_shards
 from tongues.data.spans import SpanProtector
+from tongues.inference.engine import Engine
+from tongues.inference.ledger import Ledger
 from tongues.stages.fan_out import jobs
 from tongues.stages.given import Given
 from tongues.stages.ledger import open_ledger
@@ -12,8 +14,6 @@ from tongues.stages.preflight import preflight
 from tongues.stages.prepare import prepare
 from tongues.stages.workspace import Output, Workspace
 from tongues.translation.chain import build_chain
-from tongues.translation.engine import Engine
-from tongues.translation.ledger import Ledger
 from tongues.translation.plan import Estimate, Rate, estimate, measure_rate, sample_requests
 from tongues.translation.selection import Selector
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from tongues.core.errors import TonguesError
 from tongues.core.progress import Say
+from tongues.inference.ledger import Ledger
 from tongues.platform import storage
-from tongues.translation.ledger import Ledger
 
 PUBLISH_EVERY_S = 60.0
 PUBLISH_ENTRIES = 20_000

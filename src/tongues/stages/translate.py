@@ -11,16 +11,16 @@ from tongues.data.checks import standard_checks
 from tongues.data.language_id import RestrictedIdentifier
 from tongues.data.row_score import RowScorer
 from tongues.data.spans import SpanProtector
+from tongues.inference.budget import Budget
+from tongues.inference.engine import Engine
+from tongues.inference.ledger import Ledger
 from tongues.stages.fan_out import Job, jobs
 from tongues.stages.given import Given
 from tongues.stages.ledger import open_ledger
 from tongues.stages.rows import Sorter
 from tongues.stages.workspace import Output, Report, Workspace, fresh
-from tongues.translation.budget import Budget
 from tongues.translation.chain import build_chain
 from tongues.translation.counts import Counts
-from tongues.translation.engine import Engine
-from tongues.translation.ledger import Ledger
 from tongues.translation.selection import Selector
 from tongues.translation.translate import translate_rows
 

@@ -21,6 +21,8 @@ from tongues.core.digests import digest_value
 from tongues.core.errors import EngineError, EngineUnavailableError
 from tongues.core.recipe import ApertiumEngine, PriceSection
 from tongues.core.records import Step
+from tongues.inference.engine import Outcome, Unit, encodable, failed
+from tongues.inference.spending import Spent
 from tongues.translation.apertium_modes import (
     INSTALL,
     data_folder,
@@ -29,8 +31,6 @@ from tongues.translation.apertium_modes import (
     pipeline,
 )
 from tongues.translation.apertium_pipe import UNTRANSLATABLE, ApertiumPipe, PipeBrokenError
-from tongues.translation.engine import Outcome, Unit, encodable, failed
-from tongues.translation.spending import Spent
 
 _PROBE = "The house is red."
 # What changes the text of an answer; raise the revision when this module's own treatment of it changes.
@@ -100,8 +100,8 @@ class Apertium:
         """Free; each segment is computed once in its batch, and up to twice more when it breaks one."""
         return Spent(requests=3 * len(texts), characters=sum(map(len, texts)))
 
-    async def translate(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
-        """Translate segments; see `Engine.translate`."""
+    async def answer(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
+        """Translate segments; see `Engine.answer`."""
         refused = {i: why for i, text in enumerate(texts) if (why := _refusal(text))}
         fit = [text for i, text in enumerate(texts) if i not in refused]
         answers = iter(await self._settle(fit, (source, target)) if fit else [])

@@ -8,10 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tongues.translation.engine import Outcome, failed
-from tongues.translation.http_engine import HttpEngine, together
-from tongues.translation.json_answer import judged, read_json
-from tongues.translation.spending import Spent
+from tongues.inference.engine import Outcome, failed
+from tongues.inference.http_engine import HttpEngine, together
+from tongues.inference.json_answer import judged, read_json
+from tongues.inference.spending import Spent
 
 _APART = frozenset({"wrong-count", "refused-by-endpoint", "wrong-shape", "http-500"})
 
@@ -37,8 +37,8 @@ class BatchService(HttpEngine, ABC):
         characters = self.requests_at_most * sum(map(len, texts)) * (2 if len(texts) > 1 else 1)
         return Spent(requests, characters, cost=self.price.cost(characters=characters))
 
-    async def translate(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
-        """Translate segments; see `Engine.translate`."""
+    async def answer(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
+        """Translate segments; see `Engine.answer`."""
         parts = [(len(part), self._part(part, source, target)) for part in self._parts(texts)]
         return await together(parts)
 

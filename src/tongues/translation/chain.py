@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tongues.core.errors import EngineUnavailableError, PreflightError, ProblemsError
 from tongues.core.recipe import EngineSection, OpenAIEngine, TranslationSection
-from tongues.translation.engine import Engine
+from tongues.inference.engine import Engine
 from tongues.translation.engines import build_engine, check_engine
 from tongues.translation.selective_chat import SelectiveChat
 

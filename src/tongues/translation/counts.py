@@ -4,56 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from tongues.translation.engine import Outcome
-from tongues.translation.spending import Spent
-
-
-@dataclass
-class EngineCounts:
-    """Counters of one engine of the chain.
-
-    Args:
-        engine: its name.
-        rows_tried: rows it was given.
-        rows_kept: rows it translated well enough.
-        segments: segments in them, repeated ones counted each time.
-        ledger_hits: segments answered from the ledger.
-        shared: segments that waited for an equal one already on its way.
-        sent: segments handed to the engine.
-        requests: requests the engine made for them, repeated tries included.
-        characters: source characters of what was sent.
-        prompt_tokens: tokens in, where the engine counts tokens.
-        completion_tokens: tokens out.
-        cost: money, by the recipe's prices.
-        failures: reason to segments that the engine could not translate.
-    """
-
-    engine: str = ""
-    rows_tried: int = 0
-    rows_kept: int = 0
-    segments: int = 0
-    ledger_hits: int = 0
-    shared: int = 0
-    sent: int = 0
-    requests: int = 0
-    characters: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float = 0.0
-    failures: Counter[str] = field(default_factory=Counter)
-
-    def settle(self, outcome: Outcome) -> None:
-        """Count an answer of the engine."""
-        if outcome.text is None:
-            self.failures[outcome.reason] += 1
-
-    def spend(self, spent: Spent) -> None:
-        """Count what a call cost."""
-        self.requests += spent.requests
-        self.characters += spent.characters
-        self.prompt_tokens += spent.prompt_tokens
-        self.completion_tokens += spent.completion_tokens
-        self.cost += spent.cost
+from tongues.inference.counts import EngineCounts
 
 
 @dataclass
@@ -113,8 +64,7 @@ class Counts:
     def observed(self) -> dict[str, Any]:
         """For the manifest's `observed`: what may differ between two equal runs."""
         sums = {name: getattr(self, name) for name in ("ledger_hits", "sent", "requests", "tokens", "cost")}
-        # asdict would rebuild each Counter from its pairs, and so count the pairs.
-        engines = [vars(engine) | {"failures": _plain(engine.failures)} for engine in self.engines]
+        engines = [engine.observed() for engine in self.engines]
         escalated, rescued = _plain(self.escalated), _plain(self.rescued)
         return vars(self) | sums | {"engines": engines, "escalated": escalated, "rescued": rescued}
 

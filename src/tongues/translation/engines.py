@@ -11,12 +11,13 @@ from tongues.core.recipe import (
     LibreTranslateEngine,
     OpenAIEngine,
 )
+from tongues.inference.chat import chat_problems
+from tongues.inference.engine import Engine
 from tongues.translation.apertium import Apertium, installed_modes
 from tongues.translation.apertium_modes import INSTALL
-from tongues.translation.engine import Engine
 from tongues.translation.google import GoogleTranslate, google_problems
 from tongues.translation.libretranslate import LibreTranslate, libretranslate_problems
-from tongues.translation.openai_chat import OpenAIChat, chat_problems
+from tongues.translation.openai_chat import OpenAIChat
 
 
 def build_engine(section: EngineSection) -> Engine:

@@ -13,10 +13,10 @@ from tongues.core.languages import languages
 from tongues.core.progress import Say, say_on_stderr
 from tongues.core.recipe import EndpointSection, GoogleEngine
 from tongues.core.records import Step
+from tongues.inference.endpoint import key_of
+from tongues.inference.endpoint_check import fetch_json, missing_pair, problems_of
+from tongues.inference.http_reply import BUSY, Reply
 from tongues.translation.batch_service import BatchService
-from tongues.translation.endpoint import key_of
-from tongues.translation.endpoint_check import fetch_json, missing_pair, problems_of
-from tongues.translation.http_reply import BUSY, Reply
 
 _PATH = "/language/translate/v2"
 _KEY_HEADER = "X-goog-api-key"

@@ -14,8 +14,8 @@ from tongues.core.languages import languages
 from tongues.core.progress import Say, say_on_stderr
 from tongues.core.recipe import EndpointSection, LibreTranslateEngine
 from tongues.core.records import Step
+from tongues.inference.endpoint_check import fetch_json, missing_pair, problems_of
 from tongues.translation.batch_service import BatchService
-from tongues.translation.endpoint_check import fetch_json, missing_pair, problems_of
 
 # By BCP-47; all others have the same name here and there.
 _NAMES = {"zh-Hans": "zh", "zh-Hant": "zt", "no": "nb", "fil": "tl"}

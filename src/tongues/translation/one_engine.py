@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from tongues.core.drops import Drop
 from tongues.core.ports import Check, Protector, Score, SpanLostError, Verdict
 from tongues.core.records import AlignedRow, SourceRow
-from tongues.translation.dispatch import Dispatcher
-from tongues.translation.engine import OK, Outcome, Unit
+from tongues.inference.dispatch import Dispatcher
+from tongues.inference.engine import OK, Outcome, Unit
 from tongues.translation.segments import (
     FIELDS,
     Field,

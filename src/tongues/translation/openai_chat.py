@@ -1,54 +1,22 @@
-"""Translation by any OpenAI-compatible chat endpoint: vLLM, KServe or a hosted one.
+"""Translation by any OpenAI-compatible chat endpoint; see `tongues.inference.chat` for its faults.
 
-Faults of the way there and back are in `http_engine`. Of what the model says:
-
-    empty answer, added lines       a failed segment, not tried again
-    cut off at the token limit      the same, and kept in the ledger: it would be cut off there again
+An answer with more lines than the segment has is a failed segment too.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
-from tongues.core.digests import digest_value
-from tongues.core.progress import Say, say_on_stderr
-from tongues.core.recipe import EndpointSection, OpenAIEngine
-from tongues.core.records import Step
-from tongues.translation.chat_answer import read_answer
-from tongues.translation.endpoint import key_of
-from tongues.translation.endpoint_check import fetch_json, problems_of
-from tongues.translation.engine import Outcome
-from tongues.translation.http_engine import HttpEngine, together
-from tongues.translation.pressure import Opening
-from tongues.translation.prompts import ChatMessage, chat_messages, prompt_digest
-from tongues.translation.spending import Spent
-
-_PROMPT_TOKENS = 1_000
-"""More than the fixed part and the chat template can have, in any tokenizer."""
+from tongues.inference.chat import Chat, ChatMessage
+from tongues.inference.chat_answer import read_answer
+from tongues.inference.engine import Outcome
+from tongues.translation.prompts import chat_messages, prompt_digest
 
 
-class OpenAIChat(HttpEngine):
-    """The engine: one chat request per text.
+class OpenAIChat(Chat):
+    """The engine: one chat request per segment.
 
     An engine that says something else or reads the answer otherwise overrides `messages_of`,
     `response_format`, `prompt_sha256` and `read`.
-
-    Args:
-        section: the recipe's settings.
-        first_wait_s: see `HttpEngine`.
-        say: takes a line when an endpoint is put out, is down, or answers again.
-
-    Raises:
-        EngineUnavailableError: the environment variable named for a key is not set.
     """
 
-    name = "openai"
-    batch_segments = 1
-    # A server that computes 64 requests at a time needs as many in line, so that no place stays empty.
-    opening = Opening(first=32, unproven=128)
-
-    def __init__(self, section: OpenAIEngine, *, first_wait_s: float = 0.5, say: Say = say_on_stderr) -> None:
-        super().__init__(section, first_wait_s=first_wait_s, say=say)
-        self._section = section
+    op = "translate"
 
     def supports(self, source: str, target: str) -> bool:
         """Any pair: what a model cannot do, the checks find."""
@@ -58,31 +26,6 @@ class OpenAIChat(HttpEngine):
         """Empty: any pair."""
         return []
 
-    def step(self, source: str, target: str) -> Step:
-        """The model as the endpoint names it; the address is left out, so that mirrors share a ledger."""
-        section = self._section
-        params = {"temperature": section.temperature, "max_output_tokens": section.max_output_tokens}
-        return Step(
-            op="translate",
-            engine=self.name,
-            model=section.model,
-            prompt_sha256=self.prompt_sha256(source, target),
-            params_sha256=digest_value(params),
-        )
-
-    def at_most(self, texts: Sequence[str]) -> Spent:
-        """All tries, each with as many tokens as it can have: no token is shorter than a byte."""
-        tries, output = self.requests_at_most, self._section.max_output_tokens
-        characters = tries * sum(map(len, texts))
-        tokens_in = tries * sum(_PROMPT_TOKENS + len(text.encode()) for text in texts)
-        tokens_out = tries * len(texts) * output
-        cost = self.price.cost(characters=characters, prompt_tokens=tokens_in, completion_tokens=tokens_out)
-        return Spent(tries * len(texts), characters, tokens_in, tokens_out, cost)
-
-    async def translate(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
-        """Translate segments; see `Engine.translate`."""
-        return await together([(1, self._ask(text, source, target)) for text in texts])
-
     def messages_of(self, text: str, source: str, target: str) -> list[ChatMessage]:
         """What the model is told; what never changes for a language pair stands first."""
         return chat_messages(text, source, target)
@@ -91,44 +34,6 @@ class OpenAIChat(HttpEngine):
         """Digest of everything in `messages_of` and `response_format` that is not the text."""
         return prompt_digest(source, target)
 
-    def response_format(self, source: str, target: str) -> dict[str, Any] | None:
-        """A JSON schema as the chat API takes it; None for free text."""
-        return None
-
-    def request(self, text: str, source: str, target: str) -> dict[str, Any]:
-        """The body of one request."""
-        body = {
-            "model": self._section.model,
-            "messages": self.messages_of(text, source, target),
-            "temperature": self._section.temperature,
-            "max_tokens": self._section.max_output_tokens,
-        }
-        wanted = self.response_format(source, target)
-        return body if wanted is None else {**body, "response_format": wanted}
-
     def read(self, text: str, body: str, content_type: str) -> Outcome:
         """Turn the body of a 200 answer into an outcome; see `chat_answer.read_answer`."""
         return read_answer(text, body, content_type)
-
-    async def _ask(self, text: str, source: str, target: str) -> list[Outcome]:
-        def read(body: str, content_type: str) -> list[Outcome]:
-            return [self.read(text, body, content_type)]
-
-        return await self.exchange("/chat/completions", self.request(text, source, target), read)
-
-
-def chat_problems(section: OpenAIEngine) -> list[str]:
-    """What is wrong with endpoints, keys and the model; asks each endpoint for its models only."""
-
-    def ask(endpoint: EndpointSection) -> list[str]:
-        headers = {"Authorization": f"Bearer {key}"} if (key := key_of(endpoint)) else {}
-        served = sorted(str(model["id"]) for model in fetch_json(endpoint, "/models", headers)["data"])
-        if section.model in served:
-            return []
-        there = ", ".join(map(repr, served[:10])) or "none"
-        return [
-            f"{endpoint.base_url}: no model {section.model!r}; it serves {there}. "
-            "Fix: set translation.engine.model to one of these"
-        ]
-
-    return problems_of(section.endpoints, ask, "OpenAI-compatible endpoint (its address ends with /v1)")

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tongues.core.ports import Protector
 from tongues.core.records import SourceRow
-from tongues.translation.engine import Engine, Outcome
-from tongues.translation.ledger import Ledger, ledger_key
+from tongues.inference.engine import Engine, Outcome
+from tongues.inference.ledger import Ledger, ledger_key
 from tongues.translation.one_engine import requests_for
 from tongues.translation.selection import EVERYTHING, Decision
 
@@ -178,7 +178,7 @@ async def _measure(engine: Engine, sample: list[str], pair: tuple[str, str], led
 
     async def run(texts: list[str]) -> list[Outcome]:
         async with gate:
-            outcomes = await engine.translate(texts, *pair)
+            outcomes = await engine.answer(texts, *pair)
         if ledger is not None:
             ledger.put_many({ledger_key(t, step, *pair): o for t, o in zip(texts, outcomes, strict=True)})
         return outcomes

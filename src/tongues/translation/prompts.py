@@ -4,10 +4,10 @@ The fixed part stands first, so that an endpoint with prefix caching computes it
 """
 
 from functools import cache
-from typing import Literal, TypedDict
 
 from tongues.core.digests import digest_value
 from tongues.core.languages import language
+from tongues.inference.chat import ChatMessage
 
 TEMPLATE = """\
 You are a translator from {source} to {target}. Write {target} in the {script} script.
@@ -25,13 +25,6 @@ Nkoo N'Ko|Olck Ol_Chiki|Orya Odia|Sinh Sinhala|Syrc Syriac|Taml Tamil|Telu Telug
 Thai Thai|Tibt Tibetan
 """
 """English names of scripts by ISO 15924 code."""
-
-
-class ChatMessage(TypedDict):
-    """One message as the chat API takes it."""
-
-    role: Literal["system", "user"]
-    content: str
 
 
 def chat_messages(text: str, source: str, target: str) -> list[ChatMessage]:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from tongues.core.ports import Protector
 from tongues.core.records import AlignedRow, Source, SourceRow
 from tongues.core.sentences import split_sentences
-from tongues.translation.engine import Engine
-from tongues.translation.ledger import Ledger
+from tongues.inference.engine import Engine
+from tongues.inference.ledger import Ledger
 from tongues.translation.scores import score_pairs
 from tongues.translation.segments import FIELDS
 from tongues.translation.translate import translate_rows

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tongues.core.manifest import Tally
 from tongues.core.records import AlignedRow
-from tongues.translation.engine import OK
+from tongues.inference.engine import OK
 from tongues.translation.quality import Quality
 
 _EXAMPLES = 3

@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tongues.core.digests import canonical_json
-from tongues.translation.engine import Outcome, encodable, failed
-from tongues.translation.json_answer import excerpt
+from tongues.inference.engine import Outcome, encodable, failed
+from tongues.inference.json_answer import excerpt
 from tongues.translation.segments import FIELDS
 
 MALFORMED = "malformed-answer"

@@ -13,14 +13,14 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from tongues.translation.chat_answer import cut_off, said_in, with_tokens
-from tongues.translation.engine import Outcome, Unit
-from tongues.translation.json_answer import read_json
+from tongues.inference.chat import ChatMessage
+from tongues.inference.chat_answer import cut_off, said_in, with_tokens
+from tongues.inference.engine import Outcome, Unit
+from tongues.inference.json_answer import read_json
+from tongues.inference.spending import Spent
 from tongues.translation.openai_chat import OpenAIChat
-from tongues.translation.prompts import ChatMessage
 from tongues.translation.selective_answer import MALFORMED, read_row_answer, row_schema
 from tongues.translation.selective_prompt import RULES_TOKENS, selective_digest, selective_messages
-from tongues.translation.spending import Spent
 
 
 class SelectiveChat(OpenAIChat):
@@ -29,19 +29,19 @@ class SelectiveChat(OpenAIChat):
     unit: Unit = "row"
 
     def at_most(self, texts: Sequence[str]) -> Spent:
-        """As any chat engine's, with the longer rules, and all of it twice: see `translate`."""
+        """As any chat engine's, with the longer rules, and all of it twice: see `answer`."""
         once = super().at_most(texts)
         tokens = once.requests * RULES_TOKENS
         rules = Spent(prompt_tokens=tokens, cost=self.price.cost(prompt_tokens=tokens))
         return once + rules + once + rules
 
-    async def translate(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
-        """Decide on rows and translate them; see `Engine.translate`."""
-        outcomes = await super().translate(texts, source, target)
+    async def answer(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
+        """Decide on rows and translate them; see `Engine.answer`."""
+        outcomes = await super().answer(texts, source, target)
         # The endpoint is well, so this is no try of its own; even at temperature 0 a batch of other
         # rows around it can change what a model says.
         malformed = [at for at, outcome in enumerate(outcomes) if outcome.reason == MALFORMED]
-        again = await super().translate([texts[at] for at in malformed], source, target) if malformed else []
+        again = await super().answer([texts[at] for at in malformed], source, target) if malformed else []
         for at, second in zip(malformed, again, strict=True):
             outcomes[at] = _paid_twice(outcomes[at], second)
         return outcomes
@@ -54,7 +54,7 @@ class SelectiveChat(OpenAIChat):
         """Digest of the rules and of the schema of an answer."""
         return selective_digest(source, target)
 
-    def response_format(self, source: str, target: str) -> dict[str, Any]:
+    def response_format(self, text: str, source: str, target: str) -> dict[str, Any]:
         """The schema of an answer, which endpoints with structured output enforce while they generate."""
         schema = {"name": "translated_row", "strict": True, "schema": row_schema()}
         return {"type": "json_schema", "json_schema": schema}

@@ -9,7 +9,8 @@ from functools import cache
 
 from tongues.core.digests import digest_value
 from tongues.core.languages import language
-from tongues.translation.prompts import ChatMessage, script_name
+from tongues.inference.chat import ChatMessage
+from tongues.translation.prompts import script_name
 from tongues.translation.selective_answer import row_schema
 
 TEMPLATE = """\

@@ -26,10 +26,10 @@ from tongues.core.languages import language
 from tongues.core.recipe import PriceSection, Seq2SeqEngine
 from tongues.core.records import Step
 from tongues.core.sentences import cut_at_spaces, split_sentences
-from tongues.translation.engine import Outcome, Unit, encodable, failed
+from tongues.inference.engine import Outcome, Unit, encodable, failed
+from tongues.inference.spending import Spent
 from tongues.translation.seq2seq_files import fetch_model, file_names, model_problems, model_version
 from tongues.translation.seq2seq_model import Decoding, Seq2SeqModel, Seq2SeqTokenizer
-from tongues.translation.spending import Spent
 
 _REVISION = 1  # raise it when sentences are cut or joined in another way
 _BATCHES_PER_CALL = 4
@@ -97,8 +97,8 @@ class Seq2Seq:
         """One call a text, free but for the machine's time."""
         return Spent(requests=len(texts), characters=sum(map(len, texts)))
 
-    async def translate(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
-        """Translate segments in a thread of its own; see `Engine.translate`."""
+    async def answer(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
+        """Translate segments in a thread of its own; see `Engine.answer`."""
         self._closing = False
         return await asyncio.to_thread(self._translate, texts, source, target)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from tongues.core.errors import EngineError, EngineUnavailableError
 from tongues.core.languages import languages
-from tongues.translation.engine import Outcome, failed
+from tongues.inference.engine import Outcome, failed
 from tongues.translation.seq2seq_codes import Naming, language_token
 
 INSTALL = "pip install 'tongues[train]'"

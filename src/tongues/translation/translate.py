@@ -15,11 +15,12 @@ from tongues.core.ports import Check, Protector, Score
 from tongues.core.progress import Progress
 from tongues.core.recipe import BudgetSection
 from tongues.core.records import AlignedRow, SourceRow
-from tongues.translation.budget import Budget
-from tongues.translation.counts import Counts, EngineCounts
-from tongues.translation.dispatch import Dispatcher
-from tongues.translation.engine import Engine, encodable
-from tongues.translation.ledger import Ledger
+from tongues.inference.budget import Budget
+from tongues.inference.counts import EngineCounts
+from tongues.inference.dispatch import Dispatcher
+from tongues.inference.engine import Engine, encodable
+from tongues.inference.ledger import Ledger
+from tongues.translation.counts import Counts
 from tongues.translation.one_engine import BOUND_TO_LANGUAGE, Judges, OneEngine, Refusal, dropped
 from tongues.translation.segments import FIELDS
 from tongues.translation.selection import EVERYTHING, Decision

@@ -10,6 +10,10 @@ from typer.testing import CliRunner
 from tongues.cli import ledger as cli_ledger
 from tongues.core.errors import DataError, StorageError
 from tongues.core.records import Step
+from tongues.inference.engine import Outcome, failed
+from tongues.inference.ledger import Ledger, ledger_key
+from tongues.inference.ledger_segments import Segment
+from tongues.inference.spending import Spent
 from tongues.platform import storage
 from tongues.stages.ledger import (
     compact_segments,
@@ -21,10 +25,6 @@ from tongues.stages.ledger import (
 )
 from tongues.stages.publication import Publication
 from tongues.stages.workspace import Workspace
-from tongues.translation.engine import Outcome, failed
-from tongues.translation.ledger import Ledger, ledger_key
-from tongues.translation.ledger_segments import Segment
-from tongues.translation.spending import Spent
 
 STEP = Step("translate", "openai", "m", "", "p")
 LONG_S = 1_000.0

@@ -14,12 +14,12 @@ from tongues.core.ports import Verdict
 from tongues.core.recipe import BudgetSection, PriceSection, SelectionSection, TranslationSection
 from tongues.core.records import AlignedRow, Source, SourceRow
 from tongues.data.spans import SpanProtector
-from tongues.translation.budget import Budget
+from tongues.inference.budget import Budget
+from tongues.inference.ledger import Ledger
+from tongues.inference.spending import Spent
 from tongues.translation.chain import build_chain
 from tongues.translation.counts import Counts
-from tongues.translation.ledger import Ledger
 from tongues.translation.selection import Decision, Selector
-from tongues.translation.spending import Spent
 from tongues.translation.translate import translate_rows
 
 PROTECTOR = SpanProtector()

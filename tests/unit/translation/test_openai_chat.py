@@ -9,10 +9,10 @@ from openai_faults import HTML, MODEL, FaultyEndpoint, translation_of
 
 from tongues.core.errors import EngineError, EngineUnavailableError, PreflightError
 from tongues.core.recipe import EndpointSection, OpenAIEngine
-from tongues.translation.chat_answer import read_answer
-from tongues.translation.engine import Outcome
+from tongues.inference.chat_answer import read_answer
+from tongues.inference.engine import Outcome
+from tongues.inference.http_reply import retry_after_s
 from tongues.translation.engines import build_engine, check_engine
-from tongues.translation.http_reply import retry_after_s
 from tongues.translation.openai_chat import OpenAIChat
 
 PASSING = ("429", "500", "503", "broken", "half-json", "half-body", "html", "wrong-shape", "error-in-200")
@@ -21,7 +21,7 @@ PASSING = ("429", "500", "503", "broken", "half-json", "half-body", "html", "wro
 def ask(engine: OpenAIChat, *texts: str) -> list[Outcome]:
     async def run():
         try:
-            return await engine.translate(texts, "en", "es")
+            return await engine.answer(texts, "en", "es")
         finally:
             await engine.aclose()
 
@@ -118,8 +118,8 @@ def test_translate_retry_after_is_honoured_by_every_request(connect):
         engine = connect(endpoint, retries=0)
 
         async def one_then_others():
-            (refused,) = await engine.translate(["first"], "en", "es")
-            later = await engine.translate(["second", "third"], "en", "es")
+            (refused,) = await engine.answer(["first"], "en", "es")
+            later = await engine.answer(["second", "third"], "en", "es")
             await engine.aclose()
             return [o.reason for o in (refused, *later)]
 

@@ -17,7 +17,7 @@ from tongues.core.languages import languages
 from tongues.core.recipe import EndpointSection, OpenAIEngine
 from tongues.core.records import AlignedRow
 from tongues.data.spans import SpanProtector
-from tongues.translation.engine import Outcome
+from tongues.inference.engine import Outcome
 from tongues.translation.selective_answer import (
     RowAnswer,
     parse_row_answer,
@@ -47,7 +47,7 @@ def connect() -> Callable[..., SelectiveChat]:
 def ask(engine: SelectiveChat, *rows: dict[str, str], target: str = "es") -> list[Outcome]:
     async def run():
         try:
-            return await engine.translate([row_request(row) for row in rows], "en", target)
+            return await engine.answer([row_request(row) for row in rows], "en", target)
         finally:
             await engine.aclose()
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tongues.core.recipe import Seq2SeqEngine
-from tongues.translation.engine import Outcome
+from tongues.inference.engine import Outcome
 from tongues.translation.seq2seq import Seq2Seq, _halves, _joined, _Sentence, seq2seq_problems
 from tongues.translation.seq2seq_codes import language_token
 from tongues.translation.seq2seq_files import file_names, model_problems

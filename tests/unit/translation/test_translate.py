@@ -12,11 +12,11 @@ from tongues.core.ports import Verdict
 from tongues.core.recipe import PriceSection
 from tongues.core.records import AlignedRow
 from tongues.data.spans import SpanProtector
+from tongues.inference.engine import Outcome, failed
+from tongues.inference.ledger import Ledger
+from tongues.inference.spending import Spent
 from tongues.translation.counts import Counts
-from tongues.translation.engine import Outcome, failed
-from tongues.translation.ledger import Ledger
 from tongues.translation.plan import estimate, measure_rate, sample_requests
-from tongues.translation.spending import Spent
 from tongues.translation.translate import translate_rows
 
 PROTECTOR = SpanProtector()
@@ -323,7 +323,7 @@ def test_outcome_of_an_engine_that_gives_too_few_stops_the_run(ledger, make_row)
 
             return Step("translate", "short", "1", "", "")
 
-        async def translate(self, texts, source, target):
+        async def answer(self, texts, source, target):
             await asyncio.sleep(0)
             return [Outcome("uno")]
 

@@ -12,8 +12,8 @@ from translation_services import GoogleService, LibreService
 from tongues.core.errors import EngineError, EngineUnavailableError, PreflightError
 from tongues.core.languages import languages
 from tongues.core.recipe import EndpointSection, GoogleEngine, LibreTranslateEngine
+from tongues.inference.engine import Outcome
 from tongues.translation.batch_service import BatchService
-from tongues.translation.engine import Outcome
 from tongues.translation.engines import build_engine, check_engine
 from tongues.translation.google import GoogleTranslate, google_code
 from tongues.translation.libretranslate import LibreTranslate
@@ -47,7 +47,7 @@ def connect() -> Connect:
 def ask(engine: BatchService, *texts: str, target: str = "es") -> list[Outcome]:
     async def run():
         try:
-            return await engine.translate(texts, "en", target)
+            return await engine.answer(texts, "en", target)
         finally:
             await engine.aclose()
 

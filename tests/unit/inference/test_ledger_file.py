@@ -10,9 +10,9 @@ import pytest
 
 from tongues.core.errors import DataError
 from tongues.core.records import Step
-from tongues.translation.engine import Outcome, failed
-from tongues.translation.ledger import Ledger, ledger_key
-from tongues.translation.spending import Spent
+from tongues.inference.engine import Outcome, failed
+from tongues.inference.ledger import Ledger, ledger_key
+from tongues.inference.spending import Spent
 
 STEP = Step("translate", "apertium", "pair 1", "", "p")
 HOSTILE = (

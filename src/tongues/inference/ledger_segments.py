@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tongues.core.errors import DataError
-from tongues.translation.spending import Spent
+from tongues.inference.spending import Spent
 
 ROWS_PER_BATCH = 10_000
 _FILES_AT_ONCE = 32

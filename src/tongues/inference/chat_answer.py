@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-from tongues.translation.engine import Outcome, failed
-from tongues.translation.json_answer import excerpt, judged, read_json
+from tongues.inference.engine import Outcome, failed
+from tongues.inference.json_answer import excerpt, judged, read_json
 
 
 def read_answer(text: str, body: str, content_type: str) -> Outcome:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from tongues.core.errors import EngineUnavailableError
 from tongues.core.recipe import EndpointSection
-from tongues.translation.pressure import Opening, Pressure
+from tongues.inference.pressure import Opening, Pressure
 
 GIVEN_UP_AFTER_PROBES = 6
 _DOWN_AFTER_FAILURES = 5
@@ -63,7 +63,7 @@ class Endpoint:
     Args:
         section: the recipe's settings.
         key: the API key, or "".
-        opening: see `tongues.translation.pressure.Opening`.
+        opening: see `tongues.inference.pressure.Opening`.
         timeout_s: longest wait for one answer.
         first_wait_s: wait before a down endpoint is tried for the first time.
     """

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from tongues.core.errors import BudgetError
 from tongues.core.recipe import BudgetSection
-from tongues.translation.spending import Spent
+from tongues.inference.spending import Spent
 
 
 class Budget:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tongues.core.errors import BudgetError, EngineError, TonguesError
 from tongues.core.progress import Say
-from tongues.translation.endpoint import Endpoint, Heard, Lease
+from tongues.inference.endpoint import Endpoint, Heard, Lease
 
 Waiter = tuple[asyncio.Future[Lease], Endpoint | None]
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tongues.core.recipe import EndpointSection
-from tongues.translation.endpoint import Endpoint, Heard
-from tongues.translation.pressure import Opening, Pressure
+from tongues.inference.endpoint import Endpoint, Heard
+from tongues.inference.pressure import Opening, Pressure
 
 CHAT = Opening(first=16, unproven=64)
 Answer = Callable[[float, int], tuple[float, Heard]]

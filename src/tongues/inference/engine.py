@@ -1,9 +1,9 @@
-"""What every translation engine is: it says what it can do, and answers each segment or says why not.
+"""What every engine is: it says what it can do, and answers each text or says why not.
 
-An engine is handed segments (one line of text each, protected spans already replaced by marks)
-and returns one `Outcome` per segment. A failure is an outcome with a reason, never an empty text.
-An engine states how it likes to be fed: `batch_segments` at a time, `concurrency` batches at once;
-`tongues.translation.translate` feeds it so. Resources (processes, connections) are opened on the
+A text is a segment to translate (one line, protected spans already replaced by marks), a whole row, or a
+prompt to write by; the engine returns one `Outcome` for each. A failure is an outcome with a reason, never
+an empty text. An engine states how it likes to be fed: `batch_segments` at a time, `concurrency` batches
+at once; `tongues.inference.dispatch` feeds it so. Resources (processes, connections) are opened on the
 first call and live on one event loop until `aclose`.
 """
 
@@ -13,20 +13,20 @@ from typing import Literal, Protocol
 
 from tongues.core.recipe import PriceSection
 from tongues.core.records import Step
-from tongues.translation.spending import Spent
+from tongues.inference.spending import Spent
 
 OK = "ok"
 
-Unit = Literal["segment", "row"]
-"""What one text of a request is: a line of a field, or a whole row as JSON (see `selective`)."""
+Unit = Literal["segment", "row", "prompt"]
+"""What one text is: a line of a field, a whole row as JSON, or what a model is to write by."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one segment.
+    """What became of one text.
 
     Args:
-        text: the translation, never empty; None if the segment failed.
+        text: the answer, never empty; None if there is none.
         reason: "ok", or a short stable word that tallies count by, such as "timeout".
         detail: what was seen, for a reader.
         permanent: the same request would fail in the same way again, so it is not to be repeated.
@@ -62,7 +62,7 @@ def encodable(text: str) -> bool:
 
 
 class Engine(Protocol):
-    """A translator; see the module docstring for the contract."""
+    """Something that answers texts; see the module docstring for the contract."""
 
     @property
     def name(self) -> str:
@@ -70,15 +70,15 @@ class Engine(Protocol):
 
     @property
     def batch_segments(self) -> int:
-        """Segments that one call of `translate` takes best."""
+        """Segments that one call of `answer` takes best."""
 
     @property
     def concurrency(self) -> int:
-        """Calls of `translate` that may run at the same time."""
+        """Calls of `answer` that may run at the same time."""
 
     @property
     def unit(self) -> Unit:
-        """What a text is: "segment", or "row" for an engine that is given whole rows as JSON."""
+        """What a text is."""
 
     @property
     def max_characters(self) -> int | None:
@@ -93,7 +93,7 @@ class Engine(Protocol):
         """Requests made so far, repeated tries included: what an endpoint bills or a process computes."""
 
     def supports(self, source: str, target: str) -> bool:
-        """Whether it translates between two BCP-47 codes, on this machine, now."""
+        """Whether it can do two BCP-47 codes, on this machine, now."""
 
     def pairs(self) -> list[tuple[str, str]]:
         """The pairs it can do, for messages; empty means any pair."""
@@ -106,18 +106,18 @@ class Engine(Protocol):
         """
 
     def at_most(self, texts: Sequence[str]) -> Spent:
-        """What one call of `translate` with these texts may cost at the very worst, all tries included.
+        """What one call of `answer` with these texts may cost at the very worst, all tries included.
 
         A budget is hard because no call is begun that could overstep it.
         """
 
-    async def translate(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
-        """Translate segments.
+    async def answer(self, texts: Sequence[str], source: str, target: str) -> list[Outcome]:
+        """Answer texts.
 
         Args:
             texts: not empty, each with at least one letter.
-            source: BCP-47 code.
-            target: BCP-47 code.
+            source: BCP-47 code of the texts.
+            target: BCP-47 code of the answers.
 
         Returns:
             Exactly one outcome per text, in the same order.

@@ -1,4 +1,4 @@
-"""What the translation tests share: rows, a ledger, and the loopback endpoint as an engine."""
+"""What tests of several rooms share: rows, a ledger, and the loopback endpoint as an engine."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,10 +8,10 @@ import pytest
 
 from tongues.core.recipe import EndpointSection, OpenAIEngine
 from tongues.core.records import Source, SourceRow
-from tongues.translation.ledger import Ledger
+from tongues.inference.ledger import Ledger
 from tongues.translation.openai_chat import OpenAIChat
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "servers"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
 
 import openai_faults
 

@@ -24,9 +24,9 @@ from uuid import uuid4
 from tongues.core.digests import digest_value
 from tongues.core.errors import DataError
 from tongues.core.records import Step
-from tongues.translation import ledger_file, ledger_rows
-from tongues.translation.engine import Outcome
-from tongues.translation.ledger_segments import (
+from tongues.inference import ledger_file, ledger_rows
+from tongues.inference.engine import Outcome
+from tongues.inference.ledger_segments import (
     ROWS_PER_BATCH,
     Entry,
     Segment,
@@ -35,7 +35,7 @@ from tongues.translation.ledger_segments import (
     encode_totals,
     write_segment,
 )
-from tongues.translation.spending import Spent
+from tongues.inference.spending import Spent
 
 _KEYS_PER_QUERY = 500
 _NOTHING = Spent()

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from tongues.core.errors import TonguesError
 from tongues.core.progress import Say, say_on_stderr
 from tongues.core.recipe import GoogleEngine, LibreTranslateEngine, OpenAIEngine, PriceSection
-from tongues.translation.connections import Connections
-from tongues.translation.endpoint import Endpoint, Heard, Kind, Lease, key_of
-from tongues.translation.endpoints import Endpoints
-from tongues.translation.engine import Outcome, Unit, failed
-from tongues.translation.http_reply import OK_STATUS, Reply, fault_of, kind_of, read_reply, retry_after_s
-from tongues.translation.pressure import Opening
+from tongues.inference.connections import Connections
+from tongues.inference.endpoint import Endpoint, Heard, Kind, Lease, key_of
+from tongues.inference.endpoints import Endpoints
+from tongues.inference.engine import Outcome, Unit, failed
+from tongues.inference.http_reply import OK_STATUS, Reply, fault_of, kind_of, read_reply, retry_after_s
+from tongues.inference.pressure import Opening
 
 if TYPE_CHECKING:
     import httpx
@@ -82,7 +82,7 @@ class HttpEngine:
 
     @property
     def concurrency(self) -> int:
-        """Calls of `translate` that may run at the same time: what all endpoints bear at most."""
+        """Calls of `answer` that may run at the same time: what all endpoints bear at most."""
         return sum(endpoint.max_in_flight for endpoint in self._network.endpoints)
 
     @property

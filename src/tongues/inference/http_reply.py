@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tongues.translation.endpoint import Kind
+from tongues.inference.endpoint import Kind
 
 if TYPE_CHECKING:
     import httpx

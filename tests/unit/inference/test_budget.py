@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tongues.core.errors import BudgetError
 from tongues.core.recipe import BudgetSection
-from tongues.translation.budget import Budget
-from tongues.translation.spending import Spent
+from tongues.inference.budget import Budget
+from tongues.inference.spending import Spent
 
 
 async def _calls(budget: Budget, worst: list[int], real: list[int]) -> tuple[int, int]:

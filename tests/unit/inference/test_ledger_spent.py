@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from tongues.core.errors import DataError
 from tongues.core.records import Step
-from tongues.translation.engine import Outcome, failed
-from tongues.translation.ledger import Ledger, ledger_key
-from tongues.translation.spending import Spent
+from tongues.inference.engine import Outcome, failed
+from tongues.inference.ledger import Ledger, ledger_key
+from tongues.inference.spending import Spent
 
 STEP = Step("translate", "openai", "m", "", "p")
 ONE = Spent(requests=1, characters=20, prompt_tokens=30, completion_tokens=4, cost=0.25)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tongues.core.errors import DataError
 from tongues.core.records import Step
-from tongues.translation.engine import Outcome, failed
-from tongues.translation.ledger import Ledger, ledger_key
-from tongues.translation.ledger_segments import Segment, merge_segments, write_segment
-from tongues.translation.spending import Spent
+from tongues.inference.engine import Outcome, failed
+from tongues.inference.ledger import Ledger, ledger_key
+from tongues.inference.ledger_segments import Segment, merge_segments, write_segment
+from tongues.inference.spending import Spent
 
 STEP = Step("translate", "apertium", "pair 1", "", "p")
 

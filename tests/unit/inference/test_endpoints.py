@@ -13,12 +13,12 @@ from tongues.core.recipe import EndpointSection, OpenAIEngine
 from tongues.data.language_check import LanguageCheck
 from tongues.data.language_id import RestrictedIdentifier
 from tongues.data.spans import SpanProtector
+from tongues.inference.endpoint import Endpoint, Heard
+from tongues.inference.endpoints import Endpoints
+from tongues.inference.engine import Outcome
+from tongues.inference.pressure import Opening
 from tongues.translation.counts import Counts
-from tongues.translation.endpoint import Endpoint, Heard
-from tongues.translation.endpoints import Endpoints
-from tongues.translation.engine import Outcome
 from tongues.translation.openai_chat import OpenAIChat
-from tongues.translation.pressure import Opening
 from tongues.translation.translate import translate_rows
 
 
@@ -30,7 +30,7 @@ def ask(engine: OpenAIChat, sent: list[str]) -> list[Outcome | Exception]:
     """Outcomes of single requests that are under way together, as the dispatcher sends them."""
 
     async def run():
-        calls = [engine.translate([text], "en", "es") for text in sent]
+        calls = [engine.answer([text], "en", "es") for text in sent]
         try:
             return await asyncio.gather(*calls, return_exceptions=True)
         finally:
@@ -174,7 +174,7 @@ def test_max_requests_spent_is_said_only_after_the_last_answer_has_come(connect)
     async def run(engine: OpenAIChat) -> None:
         async def one(text: str) -> None:
             try:
-                await engine.translate([text], "en", "es")
+                await engine.answer([text], "en", "es")
                 order.append("answer")
             except BudgetError:
                 order.append("error")
@@ -237,7 +237,7 @@ def test_interrupted_requests_leave_the_engine_fit_for_another_loop(connect):
         engine = connect(endpoint, max_in_flight=16)
 
         async def interrupt() -> None:
-            calls = [asyncio.create_task(engine.translate([t], "en", "es")) for t in texts(20)]
+            calls = [asyncio.create_task(engine.answer([t], "en", "es")) for t in texts(20)]
             while len(endpoint.requests) < 16:
                 await asyncio.sleep(0.001)
             for call in calls:

@@ -6,8 +6,8 @@ from typing import Any
 from tongues.core.errors import EngineUnavailableError
 from tongues.core.languages import language
 from tongues.core.recipe import EndpointSection
-from tongues.translation.connections import trusted_authorities
-from tongues.translation.endpoint import key_of
+from tongues.inference.connections import trusted_authorities
+from tongues.inference.endpoint import key_of
 
 _TIMEOUT_S = 10.0
 

@@ -5,11 +5,11 @@ import contextlib
 from collections.abc import Sequence
 
 from tongues.core.errors import EngineError
-from tongues.translation.budget import Budget
-from tongues.translation.counts import EngineCounts
-from tongues.translation.engine import Engine, Outcome, failed
-from tongues.translation.ledger import Ledger, ledger_key
-from tongues.translation.spending import Spent
+from tongues.inference.budget import Budget
+from tongues.inference.counts import EngineCounts
+from tongues.inference.engine import Engine, Outcome, failed
+from tongues.inference.ledger import Ledger, ledger_key
+from tongues.inference.spending import Spent
 
 _MIN_FAILURES_IN_A_ROW = 20
 _LAST_ANSWERS_S = 10.0
@@ -137,7 +137,7 @@ class Dispatcher:
     async def _call(self, batch: list[tuple[bytes, str]]) -> None:
         texts = [text for _, text in batch]
         async with self._budget.hold(self.engine.at_most(texts)):
-            outcomes = await self.engine.translate(texts, *self._pair)
+            outcomes = await self.engine.answer(texts, *self._pair)
             self._store(batch, outcomes)
         self._settle(batch, outcomes)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tongues.translation.engine import Outcome, encodable, failed
+from tongues.inference.engine import Outcome, encodable, failed
 
 _EXCERPT_CHARS = 120
 

@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
-from tongues.translation.ledger_segments import Entry, Totals
-from tongues.translation.spending import Spent
+from tongues.inference.ledger_segments import Entry, Totals
+from tongues.inference.spending import Spent
 
 _PUT = """
 INSERT INTO entries (key, text, reason, detail, imported) VALUES (?, ?, ?, ?, ?)

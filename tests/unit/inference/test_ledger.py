@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tongues.core.errors import DataError
 from tongues.core.records import Step
-from tongues.translation.engine import Outcome, failed
-from tongues.translation.ledger import Ledger, ledger_key
+from tongues.inference.engine import Outcome, failed
+from tongues.inference.ledger import Ledger, ledger_key
 
 STEP = Step("translate", "apertium", "pair 1", "", "p")
 

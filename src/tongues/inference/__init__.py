@@ -1,0 +1,1 @@
+"""How models are asked: engines over HTTP, endpoints and their limits, budgets, the ledger of answers."""
