@@ -8,6 +8,7 @@ from components.assemble.component import assemble
 from components.evaluate.component import evaluate
 from components.finetune.component import finetune
 from components.gather.component import gather
+from components.generate.component import generate
 from components.prepare.component import prepare
 from components.promote.component import promote
 from components.register.component import register
@@ -59,7 +60,8 @@ def multilingual_tuning(recipe: str, workspace: str) -> str:
     source, base = prepared.outputs["source"], prepared.outputs["base"]
     translated = translate_languages(source=source, jobs=prepared.outputs["jobs"], **where)
     store = _light(gather(source=source, translations=translated.output, **where)).outputs["Output"]
-    dataset = _light(assemble(store=store, **where)).outputs["Output"]
+    written = _light(generate(store=store, **where)).output
+    dataset = _light(assemble(store=store, written=written, **where)).outputs["Output"]
     tuned = _uncached(finetune(dataset=dataset, base=base, **where)).outputs["Output"]
     evaluation = _uncached(evaluate(tuned=tuned, base=base, **where)).outputs["Output"]
     version = _light(register(tuned=tuned, evaluation=evaluation, **where)).output

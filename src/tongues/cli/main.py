@@ -1,6 +1,7 @@
 """The command `tongues`: collects the verbs and turns errors into one line and an exit code.
 
-Exit codes: 0 ok, 1 one of our errors, 2 wrong usage, 3 the promotion gate refused.
+Exit codes: 0 ok, 1 one of our errors, 2 wrong usage, 3 the promotion gate refused,
+75 training was interrupted and goes on where the same command is run again.
 This module and the verbs import nothing heavy at the top, so that `--help` is there at once.
 """
 
@@ -17,6 +18,7 @@ from tongues.cli import (
     doctor,
     evaluate,
     finetune,
+    generate,
     history,
     ledger,
     lineage,
@@ -47,6 +49,7 @@ for verb in (
     run,
     plan,
     translate,
+    generate,
     assemble,
     finetune,
     evaluate,

@@ -26,11 +26,12 @@ def open_workspace(workspace: str) -> "Workspace":
     return Workspace(workspace if "://" in workspace else str(Path(workspace).resolve()))
 
 
-def open_flow(recipe: str, workspace: str) -> "Flow":
-    """A recipe's flow, after all preflight checks."""
+def open_flow(recipe: str, workspace: str, *, replay_only: bool = False) -> "Flow":
+    """A recipe's flow, after all preflight checks; on request answered from the ledger alone."""
     from tongues.stages.flow import Flow
 
-    return Flow(open_recipe(recipe), open_workspace(workspace))
+    given = open_recipe(recipe)
+    return Flow(given.replaying() if replay_only else given, open_workspace(workspace))
 
 
 def shipped_recipes() -> dict[str, Path]:

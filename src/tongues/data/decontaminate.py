@@ -20,7 +20,7 @@ from typing import Any
 
 from tongues.core.errors import DataError
 from tongues.core.languages import languages
-from tongues.core.records import AlignedRow
+from tongues.core.records import AlignedRow, Record
 from tongues.data.suspects import Suspects
 
 RUN_WORDS = 8
@@ -30,7 +30,8 @@ RUN_LETTERS = 16
 _PROMPT_FIELDS = ("question", "text", "prompt")
 _WHOLE_ONLY = 4
 _ROWS_AT_ONCE = 2_048
-_FIELDS = 3
+
+Item = AlignedRow | Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,11 @@ def read_prompts(path: Path) -> list[Prompt]:
     return prompts
 
 
-def contaminated_groups(rows: Iterable[AlignedRow], prompts: Sequence[Prompt]) -> dict[str, str]:
+def contaminated_groups(rows: Iterable[Item], prompts: Sequence[Prompt]) -> dict[str, str]:
     """Find the groups that overlap an evaluation prompt in any language.
 
     Args:
-        rows: the aligned store's rows, all languages.
+        rows: the aligned store's rows, all languages, and records that were not made of them.
         prompts: all prompts of the suite, all languages.
 
     Returns:
@@ -77,8 +78,9 @@ def contaminated_groups(rows: Iterable[AlignedRow], prompts: Sequence[Prompt]) -
     hits: dict[tuple[str, str], str] = {}
     stream = iter(rows)
     while batch := list(islice(stream, _ROWS_AT_ONCE)):
-        for number in suspects.among([text for row in batch for text in _fields(row)]):
-            row = batch[number // _FIELDS]
+        fields = [(at, text) for at, row in enumerate(batch) for text in _fields(row)]
+        for number in suspects.among([text for _, text in fields]):
+            row = batch[fields[number][0]]
             if (row.group, row.lang) not in hits and (hit := _overlap(row, runs)):
                 hits[row.group, row.lang] = hit
     found: dict[str, str] = {}
@@ -87,7 +89,9 @@ def contaminated_groups(rows: Iterable[AlignedRow], prompts: Sequence[Prompt]) -
     return found
 
 
-def _fields(row: AlignedRow) -> tuple[str, str, str]:
+def _fields(row: Item) -> tuple[str, ...]:
+    if isinstance(row, Record):
+        return tuple(message.content for message in row.messages)
     return row.instruction, row.input, row.output
 
 
@@ -120,7 +124,7 @@ def _windows(units: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
         yield units[start : start + size]
 
 
-def _overlap(row: AlignedRow, runs: Runs) -> str | None:
+def _overlap(row: Item, runs: Runs) -> str | None:
     for text in _fields(row):
         spaced, units = _units(text, row.lang)
         for (kind, size), wanted in runs.items():

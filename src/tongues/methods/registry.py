@@ -1,18 +1,21 @@
-"""The one registry of methods: a module of this package that has ``build`` is a method.
+"""The one registry of methods: a module of this package that has ``build`` or ``write`` is a method.
 
-Adding a method is adding a file: its name is the recipe's ``method``.
+Adding a method is adding a file: its name is the recipe's ``method``. ``build`` makes records of the aligned
+store; ``write`` has a chat model write them (see `tongues.methods.writing`). One may have both.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
 from functools import cache
+from types import ModuleType
 from typing import Any, Protocol
 
 import tongues.methods
 from tongues.core.errors import RecipeError
 from tongues.core.records import Record
 from tongues.core.store import AlignedStore
+from tongues.methods.writing import Author
 
 
 class Builder(Protocol):
@@ -37,19 +40,38 @@ class Builder(Protocol):
 
 
 @cache
-def methods() -> dict[str, Builder]:
-    """All methods by name."""
+def methods() -> dict[str, ModuleType]:
+    """The modules of all methods by name."""
     names = sorted(module.name for module in pkgutil.iter_modules(tongues.methods.__path__))
     modules = {name: importlib.import_module(f"{tongues.methods.__name__}.{name}") for name in names}
-    return {name: module.build for name, module in modules.items() if hasattr(module, "build")}
+    return {name: one for name, one in modules.items() if hasattr(one, "build") or hasattr(one, "write")}
 
 
-def builder(method: str) -> Builder:
-    """The builder of a method.
+def builder(method: str) -> Builder | None:
+    """The builder of a method; None for one whose records are all written.
 
     Raises:
-        RecipeError: there is none of that name.
+        RecipeError: there is no method of that name.
     """
+    build: Builder | None = getattr(_module(method), "build", None)
+    return build
+
+
+def author(section: Any) -> Author | None:
+    """The author of a method; None where nothing is to be written.
+
+    Args:
+        section: the method's part of the recipe; where not all of its settings need an author, its ``writes``
+            says whether these do.
+
+    Raises:
+        RecipeError: there is no method of that name.
+    """
+    write: Author | None = getattr(_module(section.method), "write", None)
+    return write if getattr(section, "writes", True) else None
+
+
+def _module(method: str) -> ModuleType:
     try:
         return methods()[method]
     except KeyError:

@@ -29,6 +29,7 @@ from tongues.data.spill import RecordSpill
 from tongues.data.splits import SPLITS, Split
 from tongues.data.statistics import CountTokens, Statistics
 from tongues.methods.registry import builder
+from tongues.stages.generate import ROWS
 from tongues.stages.given import Given
 from tongues.stages.prepare import fetch_base_model
 from tongues.stages.rows import Sorter
@@ -41,7 +42,7 @@ __all__ = ["CARD_NAME", "SPLITS", "assemble"]
 _SCRATCH = "scratch"
 
 
-def assemble(given: Given, workspace: Workspace, store: Output) -> Output:
+def assemble(given: Given, workspace: Workspace, store: Output, written: Output | None = None) -> Output:
     """Build records by every method of the recipe, drop what must not be learnt, and split by group.
 
     Dropped, in this order: records of a licence that is not allowed ("licence"), groups that overlap the
@@ -49,6 +50,12 @@ def assemble(given: Given, workspace: Workspace, store: Output) -> Output:
     ("near-duplicate"), what the mixture leaves out ("mixture"), and records with an example that belongs to
     another split ("split-crossing"). Records stand on disk between the passes, so memory does not grow
     with their text.
+
+    Args:
+        given: the recipe.
+        workspace: where the dataset goes.
+        store: output of gather.
+        written: output of generate; None where the recipe has nothing written.
 
     Returns:
         A folder with ``train/``, ``validation/``, ``test/`` (RECORD_SCHEMA), ``dropped/``, ``duplicates/``
@@ -66,7 +73,7 @@ def assemble(given: Given, workspace: Workspace, store: Output) -> Output:
         fresh(folder)
         assembler = _Assembler(given, folder, token_counter(base.folder) if base else None)
         with Sorter(folder / "dropped") as sorter:
-            spill = assembler.collect(store, list(suite_files.values()), sorter)
+            spill = assembler.collect(store, written, list(suite_files.values()), sorter)
             assembler.settle(spill, sorter)
         if not assembler.rows["train"]:
             raise DataError(f"nothing left to train on; dropped {sorter.reasons()}", where=store.uri)
@@ -75,6 +82,7 @@ def assemble(given: Given, workspace: Workspace, store: Output) -> Output:
     inputs: dict[str, Output | str] = {"store": store}
     inputs |= {f"suite-{name}": digest_file(path) for name, path in suite_files.items()}
     inputs |= {"base": base} if base else {}
+    inputs |= {"written": written} if written else {}
     params = {
         "dataset": recipe.dataset.model_dump(mode="json"),
         "languages": recipe.languages,
@@ -103,15 +111,18 @@ class _Assembler:
     def __post_init__(self) -> None:
         self.statistics = Statistics(self.count_tokens)
 
-    def collect(self, store: Output, suite_files: list[Path], sorter: Sorter) -> RecordSpill:
+    def collect(
+        self, store: Output, written: Output | None, suite_files: list[Path], sorter: Sorter
+    ) -> RecordSpill:
         """Build all records, and keep those that may be learnt until all of them are known."""
         rows = store.folder / "rows"
         prompts = [prompt for path in suite_files for prompt in read_prompts(path)]
-        contaminated = contaminated_groups(map(AlignedRow.from_row, read_shards(rows)), prompts)
+        items = chain[AlignedRow | Record](map(AlignedRow.from_row, read_shards(rows)), _read(written))
+        contaminated = contaminated_groups(items, prompts)
         source_lang = self.given.recipe.source.lang
         aligned = AlignedStore.load(rows, source_lang=source_lang, scratch=self.folder / _SCRATCH)
         with RecordSpill(self.folder / _SCRATCH / "spill") as spill:
-            for record in self._built(aligned):
+            for record in chain(self._built(aligned), _read(written)):
                 if drop := self._unfit(record, contaminated):
                     sorter.drop(drop)
                 else:
@@ -207,5 +218,10 @@ class _Assembler:
 def _build(
     store: AlignedStore, section: Any, *, languages: tuple[str, ...], source_lang: str, seed: int
 ) -> Iterator[Record]:
-    build = builder(section.method)
-    return build(store, section, languages=languages, source_lang=source_lang, seed=seed)
+    if build := builder(section.method):
+        yield from build(store, section, languages=languages, source_lang=source_lang, seed=seed)
+
+
+def _read(written: Output | None) -> Iterator[Record]:
+    """The records that a model wrote."""
+    return map(Record.from_row, read_shards(written.folder / ROWS)) if written else iter(())

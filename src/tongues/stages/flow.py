@@ -13,6 +13,7 @@ from tongues.stages.assemble import assemble
 from tongues.stages.evaluate import Evaluation, evaluate
 from tongues.stages.fan_out import Job
 from tongues.stages.finetune import finetune
+from tongues.stages.generate import generate
 from tongues.stages.given import Given
 from tongues.stages.preflight import preflight
 from tongues.stages.prepare import fetch_base_model
@@ -67,9 +68,14 @@ class Flow:
         return Translations(self.given, self.workspace)
 
     @cached_property
+    def written(self) -> Output | None:
+        """What a chat model wrote, where a method needs it."""
+        return generate(self.given, self.workspace, self.store)
+
+    @cached_property
     def dataset(self) -> Output:
         """Training data."""
-        return assemble(self.given, self.workspace, self.store)
+        return assemble(self.given, self.workspace, self.store, self.written)
 
     @cached_property
     def tuned(self) -> Output:

@@ -30,9 +30,9 @@ class Given:
 
 
 def _replaying(recipe: Recipe) -> Recipe:
-    return recipe.model_copy(
-        update={"translation": recipe.translation.model_copy(update={"replay_only": True})}
-    )
+    sections = {"translation": recipe.translation, "generation": recipe.generation}
+    replaying = {name: one.model_copy(update={"replay_only": True}) for name, one in sections.items() if one}
+    return recipe.model_copy(update=replaying)
 
 
 def read_recipe(recipe: str) -> Given:

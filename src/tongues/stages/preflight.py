@@ -5,6 +5,8 @@ from functools import partial
 
 from tongues.core.errors import PreflightError, ProblemsError, TonguesError
 from tongues.evaluation.suite import load_suite
+from tongues.inference.chat import chat_problems
+from tongues.methods.registry import author
 from tongues.platform import storage
 from tongues.platform.mlflow_connection import reach, resolve_tracking_uri
 from tongues.platform.model_versions import source_problem
@@ -24,7 +26,15 @@ def preflight(given: Given, workspace: Workspace | None = None) -> None:
     Raises:
         PreflightError: lists everything that is wrong, each with what to do.
     """
-    checks: list[Callable[[Given], None]] = [_source, _engine, _parallel, _base_model, _suite_files, _suite]
+    checks: list[Callable[[Given], None]] = [
+        _source,
+        _engine,
+        _generation,
+        _parallel,
+        _base_model,
+        _suite_files,
+        _suite,
+    ]
     if workspace is not None:
         checks.append(partial(_registry, workspace))
     _require(checks, given)
@@ -101,6 +111,17 @@ def _suite(given: Given) -> None:
 def _engine(given: Given) -> None:
     recipe = given.recipe
     check_chain(given.located.translation, recipe.source.lang, recipe.languages)
+
+
+def _generation(given: Given) -> None:
+    """Ask for the chat model where a method has something written."""
+    recipe = given.located
+    if not any(author(section) for section in recipe.dataset.methods):
+        return
+    if recipe.generation is None:
+        raise PreflightError(["generation.engine is missing: name the chat model that writes"])
+    if problems := chat_problems(recipe.generation.engine, "generation.engine"):
+        raise PreflightError(problems)
 
 
 def _base_model(given: Given) -> None:

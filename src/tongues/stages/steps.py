@@ -19,6 +19,7 @@ from tongues.stages import assemble as assembling
 from tongues.stages import evaluate as evaluating
 from tongues.stages import finetune as tuning
 from tongues.stages import gather as gathering
+from tongues.stages import generate as generating
 from tongues.stages import prepare as preparing
 from tongues.stages import register as registering
 from tongues.stages import translate as translating
@@ -92,10 +93,18 @@ def gather(recipe: str, workspace: str, source: str, translations: list[str], *,
 
 
 @step
-def assemble(recipe: str, workspace: str, store: str, *, card_path: str) -> str:
+def generate(recipe: str, workspace: str, store: str) -> str:
+    """What a chat model writes; returns the URI of the records, empty where the recipe has none."""
+    given, place = _open(recipe, workspace)
+    output = generating.generate(given, place, place.open(store))
+    return output.uri if output else ""
+
+
+@step
+def assemble(recipe: str, workspace: str, store: str, written: str, *, card_path: str) -> str:
     """Training data; returns its URI and writes its card."""
     given, place = _open(recipe, workspace)
-    output = assembling.assemble(given, place, place.open(store))
+    output = assembling.assemble(given, place, place.open(store), place.open(written) if written else None)
     shutil.copyfile(output.folder / assembling.CARD_NAME, card_path)
     return output.uri
 

@@ -23,6 +23,7 @@ from tongues.core.recipe.engines import (
     Seq2SeqEngine,
 )
 from tongues.core.recipe.evaluation import EvaluationSection, GateSection, SuiteSection
+from tongues.core.recipe.generation import GenerationSection
 from tongues.core.recipe.methods import (
     CrossInMethod,
     DirectMethod,
@@ -41,7 +42,14 @@ from tongues.core.recipe.selection import FieldAction, SelectionRule, SelectionS
 from tongues.core.recipe.serving import RegistrySection, ServingSection
 from tongues.core.recipe.source import BaseModelSection, SourceFile, SourceSection
 from tongues.core.recipe.translation import BudgetSection, LengthRatio, QualitySection, TranslationSection
-from tongues.core.recipe.tuning import LoraSection, TuningSection
+from tongues.core.recipe.tuning import (
+    LoraSection,
+    PreferenceSection,
+    SafetySection,
+    StageSection,
+    TakeSection,
+    TuningSection,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -56,6 +64,7 @@ __all__ = [
     "EvaluationSection",
     "FieldAction",
     "GateSection",
+    "GenerationSection",
     "GoogleEngine",
     "LanguageTier",
     "LengthRatio",
@@ -66,6 +75,7 @@ __all__ = [
     "Name",
     "NetworkEngine",
     "OpenAIEngine",
+    "PreferenceSection",
     "PriceSection",
     "PromptTemplate",
     "QAlignMethod",
@@ -73,6 +83,7 @@ __all__ = [
     "Recipe",
     "RegistrySection",
     "Rows",
+    "SafetySection",
     "Section",
     "SelectionRule",
     "SelectionSection",
@@ -84,8 +95,10 @@ __all__ = [
     "SourceFile",
     "SourceSection",
     "SphinxMethod",
+    "StageSection",
     "SuiteSection",
     "TacoMethod",
+    "TakeSection",
     "TierRows",
     "TranslationSection",
     "TuningSection",
@@ -112,6 +125,8 @@ class Recipe(Section):
     """The model that learns."""
     translation: TranslationSection
     """From the source language into the others."""
+    generation: GenerationSection | None = None
+    """Who writes, for the methods that need more than translations."""
     dataset: DatasetSection
     """From translations to training data."""
     tuning: TuningSection = TuningSection()
@@ -138,6 +153,18 @@ class Recipe(Section):
     def _teach_new(self) -> Self:
         if self.source.lang in self.languages:
             raise ValueError(f"languages names {self.source.lang!r}, the language of the source itself")
+        return self
+
+    @model_validator(mode="after")
+    def _adapter_can_be_served(self) -> Self:
+        if self.serving.mode == "merged":
+            return self
+        if self.tuning.mode == "full":
+            raise ValueError(
+                "serving.mode is adapter, but tuning.mode full trains no adapter; set it to merged"
+            )
+        if self.tuning.lora.variant == "dora":
+            raise ValueError("serving.mode is adapter, but vLLM serves no DoRA adapter; set it to merged")
         return self
 
     @model_validator(mode="after")
