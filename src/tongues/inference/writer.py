@@ -160,11 +160,10 @@ class Writer:
             EngineError: the engine is out of order.
             BudgetError: nothing more may be spent.
         """
-        text = prompt.text()
-        if not encodable(text):
+        if not all(encodable(message["content"]) for message in prompt.messages):
             return failed("not-unicode", "lone surrogate in the prompt")
         self._dispatcher = self._dispatcher or self._opened()
-        return await self._dispatcher.ask([text])[0]
+        return await self._dispatcher.ask([prompt.text()])[0]
 
     async def aclose(self) -> None:
         """Stop what is under way; answers that arrive within some seconds are kept."""
