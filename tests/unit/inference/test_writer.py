@@ -77,9 +77,9 @@ def test_another_language_is_another_answer(ledger):
 
 
 def test_a_model_that_never_answers_is_an_error_and_not_a_pile_of_drops(ledger):
-    with openai_faults.FaultyEndpoint(lambda number, text: "empty") as endpoint:
-        with pytest.raises(EngineError, match="empty-answer"):
-            written(writer_at(endpoint, ledger), [prompt(f"number {n}") for n in range(3)])
+    silent = openai_faults.FaultyEndpoint(lambda number, text: "empty")
+    with silent as endpoint, pytest.raises(EngineError, match="empty-answer"):
+        written(writer_at(endpoint, ledger), [prompt(f"number {n}") for n in range(3)])
 
 
 def test_the_budget_holds_and_what_was_paid_for_is_kept(ledger):
