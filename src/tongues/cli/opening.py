@@ -15,8 +15,9 @@ def open_recipe(recipe: str) -> "Given":
     """Read a recipe by path, URI, or the name of a shipped one."""
     from tongues.stages.given import read_recipe
 
-    shipped = shipped_recipes().get(recipe)
-    return read_recipe(str(shipped) if shipped else recipe)
+    name, hash_, variant = recipe.partition("#")
+    shipped = shipped_recipes().get(name)
+    return read_recipe(f"{shipped}{hash_}{variant}" if shipped else recipe)
 
 
 def open_workspace(workspace: str) -> "Workspace":

@@ -18,9 +18,21 @@ def run(
     workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
     as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:
-    """Translate, assemble, fine-tune, evaluate, register, and promote if the gate agrees."""
+    """Translate, assemble, fine-tune, evaluate, register, and promote if the gate agrees.
+
+    A recipe with an ablation is trained and measured in every variant instead, and one table compares them.
+    """
     if runner not in ("kfp-local", "direct"):
         raise typer.BadParameter(f"{runner!r} is not one of kfp-local, direct")
+    from tongues.cli.opening import open_recipe
+
+    if open_recipe(recipe).recipe.ablation:
+        _ablate(recipe, workspace, as_json=as_json)
+    else:
+        _run(recipe, runner, workspace, as_json=as_json)
+
+
+def _run(recipe: str, runner: str, workspace: str, *, as_json: bool) -> None:
     from datetime import UTC, datetime
 
     from tongues.cli.opening import open_flow
@@ -33,6 +45,24 @@ def run(
         flow = flow.quiet()
     summary = summarise(flow, started)
     terminal.show(summary.as_dict(), as_json=as_json, human=summary.print)
+
+
+def _ablate(recipe: str, workspace: str, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from tongues.cli.opening import open_recipe, open_workspace
+    from tongues.evaluation.ablation import ablation_values, terminal_ablation
+    from tongues.stages.ablate import TABLE_NAME, ablate
+
+    found = ablate(open_recipe(recipe), open_workspace(workspace))
+    table = found.output.folder / TABLE_NAME
+    result = {"variants": ablation_values(found.variants), "baseline": found.baseline, "table": str(table)}
+
+    def human() -> None:
+        Console().print(terminal_ablation(found.variants, found.baseline))
+        print(f"Table:   {table}\nPromote: tongues run '{recipe}#NAME' takes one variant the whole road")
+
+    terminal.show(result, as_json=as_json, human=human)
 
 
 def _through_kfp(origin: str, recipe: str, workspace: str) -> None:

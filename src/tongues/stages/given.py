@@ -23,6 +23,19 @@ class Given:
     located: Recipe
     origin: str
 
+    def variant(self, name: str) -> "Given":
+        """The recipe of one variant of the ablation, or of its baseline.
+
+        Raises:
+            RecipeError: there is none of that name.
+        """
+        names = [self.recipe.baseline, *(one.name for one in self.recipe.ablation)]
+        if name not in names:
+            known = ", ".join(names)
+            raise RecipeError([f"no variant {name!r} in ablation; there are {known}"], where=self.origin)
+        recipe, located = self.recipe.variant(name), self.located.variant(name)
+        return Given(recipe, located, f"{self.origin}#{name}")
+
     def replaying(self) -> "Given":
         """The same recipe, answered from the ledger alone."""
         recipe, located = (_replaying(one) for one in (self.recipe, self.located))
@@ -39,7 +52,8 @@ def read_recipe(recipe: str) -> Given:
     """Read a recipe from a path, a URI, or its own text.
 
     Args:
-        recipe: local path, ``s3://`` or ``file://`` URI, or the YAML itself (it has a line break).
+        recipe: local path, ``s3://`` or ``file://`` URI, with ``#NAME`` behind it for one variant of its
+            ablation; or the YAML itself (it has a line break).
 
     Raises:
         RecipeError: missing or not valid; lists every problem.
@@ -47,10 +61,12 @@ def read_recipe(recipe: str) -> Given:
     if "\n" in recipe:
         parsed = parse_recipe(recipe.encode(), where="inline recipe")
         return Given(parsed, located(parsed, str(Path.cwd())), "inline")
-    content = storage.read_bytes(recipe)
+    uri, hash_, variant = recipe.partition("#")
+    content = storage.read_bytes(uri)
     if content is None:
-        raise RecipeError(["no such file"], where=recipe, fix="`tongues recipe ls` lists the shipped recipes")
-    parsed = parse_recipe(content, where=recipe)
-    path = storage.local_path(recipe)
-    base = str(path.resolve().parent) if path else recipe.rsplit("/", 1)[0]
-    return Given(parsed, located(parsed, base), str(path.resolve()) if path else recipe)
+        raise RecipeError(["no such file"], where=uri, fix="`tongues recipe ls` lists the shipped recipes")
+    parsed = parse_recipe(content, where=uri)
+    path = storage.local_path(uri)
+    base = str(path.resolve().parent) if path else uri.rsplit("/", 1)[0]
+    given = Given(parsed, located(parsed, base), str(path.resolve()) if path else uri)
+    return given.variant(variant) if hash_ else given
