@@ -20,14 +20,20 @@ def assemble(
         Literal["parquet", "jsonl", "datasets"],
         typer.Option("--format", help="What --export writes; datasets is for datasets.load_from_disk."),
     ] = "parquet",
+    push: Annotated[
+        str | None,
+        typer.Option(help="Copy what --export wrote there: s3://BUCKET/PREFIX, or hf://ORG/NAME (private)."),
+    ] = None,
     workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
     as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:
     """Build, deduplicate, decontaminate and split the training data."""
     from tongues.cli.opening import open_flow
 
+    if push and not export:
+        raise typer.BadParameter("--push copies what --export writes: give --export FOLDER too")
     output = open_flow(recipe, workspace).dataset
-    exported = _export(output, export, form) if export else {}
+    exported = _export(output, export, form, push) if export else {}
     manifest = output.manifest
     rows = [
         (
@@ -54,13 +60,16 @@ def assemble(
         print(f"Overview: {result['overview']}")
         if exported:
             print(f"Export:   {export}")
+        if push:
+            print(f"Pushed:   {exported['pushed']}")
 
     terminal.show(result, as_json=as_json, human=human)
 
 
 def _export(
-    output: "Output", folder: Path, form: Literal["parquet", "jsonl", "datasets"]
-) -> dict[str, dict[str, int]]:
-    from tongues.stages.export import export
+    output: "Output", folder: Path, form: Literal["parquet", "jsonl", "datasets"], push: str | None
+) -> dict[str, object]:
+    from tongues.stages.export import export, publish
 
-    return {"exported": export(output, folder, form)}
+    exported = export(output, folder, form)
+    return {"exported": exported} | ({"pushed": publish(folder, push)} if push else {})

@@ -14,6 +14,7 @@ from tongues.core.errors import DataError
 from tongues.core.shards import read_shards, shard_paths
 from tongues.data.dataset_overview import CARD_NAME, PAGE_NAME
 from tongues.data.splits import SPLITS
+from tongues.platform.hub import push
 from tongues.stages.workspace import Output
 
 Format = Literal["parquet", "jsonl", "datasets"]
@@ -43,6 +44,22 @@ def export(dataset: Output, folder: Path, form: Format) -> dict[str, int]:
     shutil.copyfile(dataset.folder / CARD_NAME, folder / "README.md")
     shutil.copyfile(dataset.folder / PAGE_NAME, folder / PAGE_NAME)
     return filled
+
+
+def publish(folder: Path, uri: str) -> str:
+    """Copy an exported data set to where others find it.
+
+    Args:
+        folder: what `export` wrote.
+        uri: see `tongues.platform.hub.push`.
+
+    Returns:
+        Where it can be found.
+
+    Raises:
+        StorageError: the place holds something, or refuses.
+    """
+    return push(folder, uri)
 
 
 def _parquet(dataset: Path, folder: Path, splits: list[str]) -> None:

@@ -1,12 +1,16 @@
 """Plan: what a run will do and take, before anything is spent."""
 
+from collections.abc import Iterator
+
 from pydantic import BaseModel, ConfigDict
 
+from tongues.core.recipe import Recipe
 from tongues.core.records import SourceRow
 from tongues.core.shards import read_shards
 from tongues.data.spans import SpanProtector
 from tongues.inference.engine import Engine
 from tongues.inference.ledger import Ledger
+from tongues.methods.registry import author
 from tongues.stages.fan_out import jobs
 from tongues.stages.given import Given
 from tongues.stages.ledger import open_ledger
@@ -64,7 +68,7 @@ class Plan(BaseModel):
         languages: what translation takes, per language.
         sample_segments: segments that were really translated to measure rates; the ledger keeps them.
         cost: money to expect, all languages together.
-        warnings: limits of the recipe that this plan would pass.
+        warnings: limits of the recipe that this plan would pass, and what it leaves out.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -158,4 +162,20 @@ def _warnings(given: Given, languages: tuple[LanguagePlan, ...]) -> list[str]:
                     f"{line.lang} needs about {needed:g} {name}, its share of translation.budget.{name} is "
                     f"{limit * share:g}: the run would stop there, to go on once it is raised"
                 )
-    return warnings
+    return [*warnings, *_unplanned(recipe)]
+
+
+def _unplanned(recipe: Recipe) -> Iterator[str]:
+    """What a chat model writes hangs on its own answers, so that only a budget can bound it."""
+    writing = [section.method for section in recipe.dataset.methods if author(section)]
+    if writing and recipe.generation:
+        budget = recipe.generation.budget
+        limits = [
+            f"{limit:g} {name}" for name in ("cost", "requests", "tokens") if (limit := getattr(budget, name))
+        ]
+        bound = (
+            f"generation.budget ends it at {', '.join(limits)}"
+            if limits
+            else "generation.budget sets no limit"
+        )
+        yield f"what {', '.join(writing)} has a chat model write is not in these numbers; {bound}"
