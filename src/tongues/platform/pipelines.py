@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 
 from tongues.core.errors import PreflightError, TonguesError
 from tongues.core.progress import Say
+from tongues.core.recipe import NodePoolSection, StepName
 
 MARK = "tongues| "
 """What a stage's line begins with when it runs inside a pipeline step."""
@@ -37,12 +38,13 @@ class StepFailedError(TonguesError):
         self.exit_code = int(failure["exit_code"])
 
 
-def compile_pipelines(sources: Path, out: Path) -> list[Path]:
+def compile_pipelines(sources: Path, out: Path, pools: Mapping[StepName, NodePoolSection]) -> list[Path]:
     """Compile every pipeline of a folder; one YAML file per module, named after it.
 
     Args:
-        sources: folder with one module per pipeline; the pipeline has the module's name.
+        sources: folder with one module per pipeline; its ``build`` takes the node pools.
         out: folder for the YAML files.
+        pools: step to the nodes it runs on.
 
     Raises:
         PreflightError: the folder is not there.
@@ -57,7 +59,7 @@ def compile_pipelines(sources: Path, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for module in sorted(p for p in sources.glob("*.py") if p.stem != "__init__"):
-        pipeline = getattr(importlib.import_module(f"{sources.name}.{module.stem}"), module.stem)
+        pipeline = importlib.import_module(f"{sources.name}.{module.stem}").build(pools)
         written.append(out / f"{module.stem}.yaml")
         Compiler().compile(pipeline, str(written[-1]))
     return written

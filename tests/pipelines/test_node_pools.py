@@ -1,0 +1,102 @@
+"""Node pools of a recipe in the compiled pipeline: resources, selectors, taints, shared memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from kfp.compiler import Compiler
+
+from pipelines.multilingual_tuning import build
+from tongues.core.errors import RecipeError
+from tongues.core.recipe_file import parse_recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+POOLS = """
+node_pools:
+  finetune:
+    gpus: 2
+    cpu: "16"
+    memory: 128G
+    shared_memory: 16Gi
+    node_selector: {cloud.google.com/gke-accelerator: nvidia-h100-80gb}
+    tolerations: [{key: nvidia.com/gpu, effect: NoSchedule}]
+    timeout_s: 86400
+    retries: 3
+  translate: {node_selector: {pool: cheap}, cpu: "2"}
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """IR and platform part of the pipeline with the pools."""
+    text = (ROOT / "recipes" / "quickstart.yaml").read_text() + POOLS
+    pools = parse_recipe(text.encode(), where="test").node_pools
+    path = tmp_path_factory.mktemp("out") / "p.yaml"
+    Compiler().compile(build(pools), str(path))
+    return tuple(yaml.safe_load_all(path.read_text()))
+
+
+def resources(compiled, step):
+    return compiled[0]["deploymentSpec"]["executors"][f"exec-{step}"]["container"]["resources"]
+
+
+def nodes(compiled, step):
+    return compiled[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"exec-{step}"]
+
+
+def test_gpus_and_limits_are_the_pools(compiled):
+    found = resources(compiled, "finetune")
+    assert found["accelerator"]["resourceType"] == "nvidia.com/gpu"
+    assert str(found["accelerator"]["resourceCount"]) == "2"
+    assert (found["resourceCpuLimit"], found["resourceMemoryLimit"]) == ("16", "128G")
+
+
+def test_pod_goes_to_the_pools_nodes_with_shared_memory(compiled):
+    found = nodes(compiled, "finetune")
+    assert found["nodeSelector"]["labels"] == {"cloud.google.com/gke-accelerator": "nvidia-h100-80gb"}
+    assert found["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+    ]
+    [memory] = found["emptyDirMounts"]
+    assert (memory["mountPath"], memory["medium"], memory["sizeLimit"]) == ("/dev/shm", "Memory", "16Gi")
+    assert found["activeDeadlineSeconds"] == "86400"
+
+
+def test_a_step_inside_the_loop_is_placed_too(compiled):
+    assert nodes(compiled, "translate")["nodeSelector"]["labels"] == {"pool": "cheap"}
+    assert resources(compiled, "translate")["resourceCpuLimit"] == "2"
+
+
+def test_other_steps_are_as_without_pools(compiled):
+    assert "exec-evaluate" not in compiled[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    plain = yaml.safe_load((ROOT / "pipelines/compiled/multilingual_tuning.yaml").read_text())
+    executors = plain["deploymentSpec"]["executors"]
+    assert resources(compiled, "gather") == executors["exec-gather"]["container"]["resources"]
+
+
+def test_retries_of_the_pool_stand_for_those_of_the_pipeline(compiled):
+    assert compiled[0]["root"]["dag"]["tasks"]["finetune"]["retryPolicy"]["maxRetryCount"] == 3
+
+
+def test_the_command_compiles_a_recipes_pools(tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text((ROOT / "recipes" / "quickstart.yaml").read_text() + POOLS)
+    command = [Path(sys.executable).with_name("tongues"), "compile", recipe, "--out", tmp_path]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=120)
+    assert "nvidia-h100-80gb" in (tmp_path / "multilingual_tuning.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("fintune: {gpus: 1}", "node_pools.fintune"),
+        ("finetune: {gpus: 9}", "node_pools.finetune.gpus"),
+        ("finetune: {memory: 128 GB}", "node_pools.finetune.memory"),
+    ],
+)
+def test_a_pool_that_cannot_be_is_refused_with_its_key(wrong, told):
+    text = (ROOT / "recipes" / "quickstart.yaml").read_text() + f"node_pools:\n  {wrong}\n"
+    with pytest.raises(RecipeError, match=told.replace(".", r"\.")):
+        parse_recipe(text.encode(), where="test")
