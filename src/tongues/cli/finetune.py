@@ -19,7 +19,7 @@ def finetune(
 
     flow = open_flow(recipe, workspace)
     if check:
-        preview = check_only(flow.given, flow.dataset, flow.base)
+        preview = check_only(flow.given, flow.workspace, flow.dataset, flow.base)
         terminal.show({"preview": preview}, as_json=as_json, human=lambda: typer.echo(preview))
         return
     manifest = flow.tuned.manifest

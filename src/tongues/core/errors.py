@@ -9,10 +9,12 @@ TonguesError                 exit 1: one line that says what, where and what to 
 │   └── EngineUnavailableError  not installed, not reachable, or lacks the language pair
 ├── BudgetError              a spending limit was reached; what was paid for is kept
 ├── TuningError              training cannot start or go on
+│   └── TrainingInterruptedError  exit 75: stopped from outside, progress kept; start it again
 ├── EvaluationError          a suite or a model cannot be scored
 ├── RegistryError            MLflow refused, or holds something unexpected
 ├── StorageError             an object store or a file cannot be read or written
 ├── ServingError             an endpoint did not start or did not answer
+├── PipelineServerError      Kubeflow Pipelines refused, or does not answer
 └── GateRefusedError         exit 3: the gate said no, with reasons; nothing moved
 """
 
@@ -82,6 +84,16 @@ class TuningError(TonguesError):
     """Training cannot start or go on."""
 
 
+class TrainingInterruptedError(TuningError):
+    """Training was stopped before its end and can go on: an eviction, or a stall.
+
+    The exit code is that of sysexits.h for a temporary failure. KFP and TrainJob start the pod again for
+    any code but 0; a `podFailurePolicy` may tell this one from the errors that a retry does not mend.
+    """
+
+    exit_code = 75
+
+
 class EvaluationError(TonguesError):
     """A suite or a model cannot be scored."""
 
@@ -96,6 +108,10 @@ class StorageError(TonguesError):
 
 class ServingError(TonguesError):
     """An endpoint did not start or did not answer."""
+
+
+class PipelineServerError(TonguesError):
+    """Kubeflow Pipelines refused, or does not answer."""
 
 
 class GateRefusedError(TonguesError):

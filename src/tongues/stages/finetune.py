@@ -2,58 +2,105 @@
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tongues.core.digests import digest_files, digest_value
+from tongues.core.drops import Drop
+from tongues.core.progress import Say
 from tongues.core.records import Record
 from tongues.core.shards import read_shards
+from tongues.data.dataset_overview import CARD_NAME as DATA_CARD_NAME
+from tongues.platform import storage
 from tongues.stages.given import Given
 from tongues.stages.rows import Sorter
 from tongues.stages.weights import ADAPTER, MERGED
 from tongues.stages.workspace import Output, Report, Workspace
+from tongues.tuning.curriculum import Job, check_stages, plan_stages
+from tongues.tuning.eviction import Eviction
 from tongues.tuning.masks import preview
-from tongues.tuning.merge import Parity, merge, parity
+from tongues.tuning.merge import Parity, merge, parity, parity_of_full
+from tongues.tuning.model_card import CARD_NAME, CardFacts, model_card
 from tongues.tuning.models import load_tokenizer
-from tongues.tuning.preflight import prepare
-from tongues.tuning.sft import TuningResult, train
+from tongues.tuning.sft import TuningResult
+from tongues.tuning.stage_runs import (
+    CHECKPOINTS,
+    StageResult,
+    run_stages,
+    scratch,
+    unused,
+    whole_course,
+)
 
-CHECKPOINTS = "checkpoints"
+TOKENISED = "tokenised"
+"""Folder of the workspace's local side with rows that were tokenised once."""
 
 
 def finetune(given: Given, workspace: Workspace, dataset: Output, base: Output) -> Output:
-    """Train a LoRA adapter, fold it into the base, and check that both answer alike.
+    """Train an adapter and fold it into the base, or train all weights; check what was written.
 
-    An interrupted run goes on from its last complete checkpoint.
+    An interrupted run goes on from its last complete checkpoint, also on another machine where the
+    workspace is an object store.
 
     Returns:
-        A folder with ``adapter/``, ``merged/``, ``training-log.jsonl`` and ``mask-preview.txt``.
+        A folder with ``merged/``, ``training-log.jsonl`` and ``mask-preview.txt``, with ``adapter/`` where
+        one was trained, and with ``stages/`` where there were several.
 
     Raises:
-        PreflightError: data, model, machine or masks are not sound.
-        TuningError: the loss diverged, or the merged model answers differently from the adapter.
+        PreflightError: data, model, machine or masks are not sound, or a stage has nothing to learn from.
+        TrainingInterruptedError: evicted, or stalled; progress is kept.
+        TuningError: the loss diverged, or the weights written answer differently from those trained.
     """
+    tuning = given.recipe.tuning
+    stages = plan_stages(records_of(dataset, "train"), tuning)
 
     def work(folder: Path) -> Report:
-        result = train(
-            train_records=records_of(dataset, "train"),
-            validation_records=records_of(dataset, "validation"),
-            base=base.folder,
-            out=folder,
-            section=given.recipe.tuning,
-            seed=given.recipe.seed,
-            say=workspace.say,
-            base_name=given.recipe.base_model.name,
-        )
-        merge(base.folder, folder / ADAPTER, folder / MERGED)
-        alike = parity(base.folder, folder / ADAPTER, folder / MERGED, _prompts(given, dataset))
-        agreed = f"{alike.agreement:.1%} of {alike.tokens} tokens"
-        workspace.say(f"finetune: merged weights answer like the adapter ({agreed})")
-        return _report(dataset, base, folder, result, alike)
+        with Eviction(tuning.safety.grace_s, workspace.say) as eviction:
+            job = Job(
+                base.folder,
+                given.recipe.base_model.name,
+                folder,
+                records_of(dataset, "validation"),
+                given.recipe.seed,
+                workspace.say,
+                eviction,
+                mirror_uri=workspace.uri_of(folder) if storage.local_path(workspace.uri) is None else None,
+                tokenised=workspace.local / TOKENISED,
+            )
+            results = run_stages(stages, job)
+            alike = _written(results[-1], base, folder, _prompts(dataset), workspace.say)
+        result = whole_course(results)
+        _write_cards(given, dataset, folder, results, result)
+        return _report(dataset, base, folder, results, result, alike)
 
-    params = {"tuning": given.recipe.tuning.model_dump(mode="json"), "seed": given.recipe.seed}
-    inputs = {"dataset": dataset, "base": base}
-    return workspace.finish("finetune", recipe=given.recipe, inputs=inputs, params=params, work=work)
+    params = {"tuning": tuning.model_dump(mode="json", exclude={"safety"}), "seed": given.recipe.seed}
+    inputs: dict[str, Output | str] = {"dataset": dataset, "base": base}
+    output = workspace.finish("finetune", recipe=given.recipe, inputs=inputs, params=params, work=work)
+    _remove_remote_checkpoints(output)
+    return output
+
+
+def _written(last: StageResult, base: Output, folder: Path, prompts: Sequence[str], say: Say) -> Parity:
+    """Write the full weights where an adapter was trained, and hold them against what was trained."""
+    if last.stage.section.mode == "full":
+        trained = last.folder / CHECKPOINTS / f"checkpoint-{last.training.steps_total}"
+        alike, what = parity_of_full(base.folder, trained, folder / MERGED, prompts), "the trained ones"
+    else:
+        merge(base.folder, folder / ADAPTER, folder / MERGED)
+        alike, what = parity(base.folder, folder / ADAPTER, folder / MERGED, prompts), "the adapter"
+    say(f"finetune: merged weights answer like {what} ({alike.agreement:.1%} of {alike.tokens} tokens)")
+    return alike
+
+
+def _remove_remote_checkpoints(output: Output) -> None:
+    """What another machine would have gone on from; the work is published, so nobody will."""
+    if storage.local_path(output.uri) is not None:
+        return
+    for name in storage.list_names(output.uri):
+        if CHECKPOINTS in name.split("/"):
+            storage.remove_file(storage.join(output.uri, name))
 
 
 def records_of(dataset: Output, split: str) -> list[Record]:
@@ -61,37 +108,101 @@ def records_of(dataset: Output, split: str) -> list[Record]:
     return [Record.from_row(row) for row in read_shards(dataset.folder / split)]
 
 
-def check(given: Given, dataset: Output, base: Output) -> str:
+def check(given: Given, workspace: Workspace, dataset: Output, base: Output) -> str:
     """Show what would be trained on, in colour: the loss falls on the marked tokens only.
+
+    Rows that it tokenises are kept for the training.
 
     Raises:
         PreflightError: data, model, machine or masks are not sound.
     """
+    tuning = given.recipe.tuning
+    stages = plan_stages(records_of(dataset, "train"), tuning)
+    validation = records_of(dataset, "validation")
     with tempfile.TemporaryDirectory() as out:
-        prepare(
-            train_records=records_of(dataset, "train"),
-            validation_records=records_of(dataset, "validation"),
-            base=base.folder,
-            out=Path(out),
-            section=given.recipe.tuning,
+        job = Job(
+            base.folder,
+            given.recipe.base_model.name,
+            Path(out),
+            validation,
+            given.recipe.seed,
+            lambda _: None,
+            Eviction(tuning.safety.grace_s, lambda _: None),
+            tokenised=workspace.local / TOKENISED,
         )
+        check_stages(stages, job)
     return preview(records_of(dataset, "train"), load_tokenizer(base.folder), colour=True, limit=6)
 
 
-def _prompts(given: Given, dataset: Output) -> list[str]:
-    """The first user turn of each language, to compare adapter and merged weights on."""
+def _prompts(dataset: Output) -> list[str]:
+    """The first user turn of each language, to compare trained and written weights on."""
     first = {record.lang: record.messages[-2].content for record in records_of(dataset, "train")}
     return list(first.values())
 
 
-def _report(dataset: Output, base: Output, folder: Path, result: TuningResult, alike: Parity) -> Report:
-    sorter = _tallied(dataset, result, folder / "dropped")
+def _write_cards(
+    given: Given, dataset: Output, folder: Path, results: Sequence[StageResult], result: TuningResult
+) -> None:
+    recipe = given.recipe
+    rows = Counter(record.lang for record in records_of(dataset, "train"))
+    for name in (ADAPTER, MERGED):
+        if (folder / name).is_dir():
+            facts = CardFacts(
+                base_name=recipe.base_model.name,
+                base_licence=recipe.base_model.licence,
+                data_licence=dataset.manifest.facts["licence"],
+                data_card=storage.join(dataset.uri, DATA_CARD_NAME),
+                data_sha256=dataset.manifest.content_sha256,
+                rows=dict(sorted(rows.items())),
+                is_adapter=name == ADAPTER,
+            )
+            card = model_card(facts, recipe.tuning, [_stage_facts(one) for one in results], result)
+            (folder / name / CARD_NAME).write_text(card, encoding="utf-8")
+
+
+def _stage_facts(result: StageResult) -> dict[str, Any]:
+    stage = result.stage
+    return {
+        "name": stage.name,
+        "kind": stage.kind,
+        "records": len(stage.records),
+        "adapter": stage.adapter,
+        "learning_rate": stage.section.learning_rate,
+        "steps": result.training.steps_total,
+        "tokens": result.training.tokens,
+        "weights_sha256": result.weights_sha256,
+    }
+
+
+def _stage_observed(result: StageResult) -> dict[str, Any]:
+    training = result.training
+    return {
+        "train_loss": training.train_loss,
+        "validation_loss_before": training.validation_loss_before,
+        "validation_loss": training.validation_loss,
+        "tokens_per_s": round(training.tokens_per_s, 1),
+        "resumed_from": training.resumed_from,
+    }
+
+
+def _report(
+    dataset: Output,
+    base: Output,
+    folder: Path,
+    results: Sequence[StageResult],
+    result: TuningResult,
+    alike: Parity,
+) -> Report:
+    training, validation = records_of(dataset, "train"), records_of(dataset, "validation")
+    sorter = _tallied([*training, *validation], unused(training, validation, results), folder / "dropped")
     facts = {
         "base_uri": base.uri,
         "base_content_sha256": base.manifest.content_sha256,
         "dataset_uri": dataset.uri,
         "dataset_content_sha256": dataset.manifest.content_sha256,
-        "rows": {split: len(records_of(dataset, split)) for split in ("train", "validation")},
+        "rows": {"train": len(training), "validation": len(validation)},
+        "mode": results[-1].stage.section.mode,
+        "stages": {one.stage.name: _stage_facts(one) for one in results},
         "steps": result.steps_total,
         "tokens": result.tokens,
         "label_share": round(result.label_share, 4),
@@ -106,22 +217,30 @@ def _report(dataset: Output, base: Output, folder: Path, result: TuningResult, a
         "validation_loss": result.validation_loss,
         "tokens_per_s": round(result.tokens_per_s, 1),
         "padding_share": round(result.padding_share, 4),
+        "layout": result.layout,
+        "pass_fill": round(result.pass_fill, 4),
         "parity": asdict(alike),
+        "stages": {one.stage.name: _stage_observed(one) for one in results},
     }
-    return Report(sorter.tallies, facts, observed, content_sha256=_weights(folder), leave=(CHECKPOINTS,))
+    leave = scratch([one.stage for one in results])
+    return Report(sorter.tallies, facts, observed, content_sha256=_weights(folder), leave=leave)
 
 
 def _weights(folder: Path) -> str:
-    """Digest of what was learnt; the log beside it has times in it."""
-    return digest_value({name: digest_files(folder / name) for name in (ADAPTER, MERGED)})
+    """Digest of what was learnt; the log beside it has times in it, and the card losses."""
+    digests = {
+        name: digest_files(folder / name, leave_out=frozenset({CARD_NAME}))
+        for name in (ADAPTER, MERGED)
+        if (folder / name).is_dir()
+    }
+    return digest_value(digests)
 
 
-def _tallied(dataset: Output, result: TuningResult, folder: Path) -> Sorter:
+def _tallied(records: Sequence[Record], drops: Sequence[Drop], folder: Path) -> Sorter:
     with Sorter(folder) as sorter:
-        for drop in result.dropped:
+        for drop in drops:
             sorter.drop(drop)
-    counts = Counter(r.lang for split in ("train", "validation") for r in records_of(dataset, split))
-    for lang, rows in counts.items():
+    for lang, rows in Counter(record.lang for record in records).items():
         tally = sorter.tally(lang)
         tally.rows_in, tally.rows_out = rows, rows - sum(tally.dropped.values())
     return sorter

@@ -13,8 +13,9 @@ from tongues.promotion import registry
 from tongues.promotion.gate import Decision, decide
 from tongues.stages.evaluate import REPORT_NAME, SUMMARY_NAME, Evaluation
 from tongues.stages.given import Given
-from tongues.stages.weights import weights_sha256, weights_uri
+from tongues.stages.weights import MERGED, weights_sha256, weights_uri
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
+from tongues.tuning.model_card import CARD_NAME, with_results
 
 _RUN_FILES = ("training-log.jsonl", "mask-preview.txt", RECIPE_NAME)
 
@@ -120,6 +121,9 @@ def _record(given: Given, tracking: Tracking, tuned: Output, compared: Evaluatio
     ]:
         tracking.log_artifact(run_id, path)
     tracking.log_text(run_id, compared.candidate.model_dump_json(indent=1), SCORES_NAME)
+    if (card := tuned.folder / MERGED / CARD_NAME).is_file():
+        summary = (compared.output.folder / SUMMARY_NAME).read_text(encoding="utf-8")
+        tracking.log_text(run_id, with_results(card.read_text(encoding="utf-8"), summary), "model-card.md")
     tracking.finish_run(run_id)
     return run_id
 

@@ -11,7 +11,7 @@ from tongues.platform.tracking import Tracking
 from tongues.promotion import registry
 from tongues.serving.local import Endpoint, ServerPlan, running, start
 from tongues.serving.vllm_command import dtype_of
-from tongues.stages.weights import ADAPTER, model_of_weights, weights_folder
+from tongues.stages.weights import ADAPTER, has_adapter, model_of_weights, weights_folder
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
 
 BASE_NAME = "base"
@@ -49,6 +49,10 @@ def serve(
     for output in (tuned, base):
         _whole(output)
     use_adapter = settings.mode == "adapter" if adapter is None else adapter
+    if use_adapter and not has_adapter(tuned):
+        raise ServingError(
+            "all weights were tuned, so there is no adapter", where=tuned.uri, fix="serve it with --merged"
+        )
     plans = [_plan(version, tuned, base, settings, use_adapter, port)]
     if beside_base:
         dtype = dtype_of(settings.precision)

@@ -4,8 +4,20 @@ from pathlib import Path
 
 from tongues.core.digests import digest_value
 from tongues.stages.workspace import RECIPE_NAME, Output
+from tongues.tuning.model_card import CARD_NAME
+from tongues.tuning.stage_runs import ADAPTER, MERGED
 
-ADAPTER, MERGED = "adapter", "merged"
+__all__ = [
+    "ADAPTER",
+    "MERGED",
+    "has_adapter",
+    "model_of_weights",
+    "weights_folder",
+    "weights_sha256",
+    "weights_uri",
+]
+
+_NOT_WEIGHTS = {RECIPE_NAME, CARD_NAME}
 
 
 def weights_folder(model: Output) -> Path:
@@ -19,11 +31,16 @@ def weights_uri(model: Output) -> str:
 
 
 def weights_sha256(model: Output) -> str:
-    """Digest of that folder's files, from the manifest: nothing is hashed again."""
+    """Digest of that folder's files but its card, from the manifest: nothing is hashed again."""
     files = model.manifest.files
     if _is_tuned(model):
         files = {n.removeprefix(f"{MERGED}/"): s for n, s in files.items() if n.startswith(f"{MERGED}/")}
-    return digest_value({name: sha for name, sha in files.items() if name != RECIPE_NAME})
+    return digest_value({name: sha for name, sha in files.items() if name not in _NOT_WEIGHTS})
+
+
+def has_adapter(model: Output) -> bool:
+    """Whether it was tuned beside frozen weights, and not as a whole."""
+    return (model.folder / ADAPTER).is_dir()
 
 
 def model_of_weights(uri: str) -> str:

@@ -72,6 +72,10 @@ class Workspace:
             return path.resolve()
         return self.scratch / hashlib.sha256(self.uri.encode()).hexdigest()[:12]
 
+    def uri_of(self, folder: Path) -> str:
+        """Where a folder of the local mirror is, or will be, published."""
+        return storage.join(self.uri, *folder.relative_to(self.local).parts)
+
     def open(self, uri: str) -> Output:
         """A finished folder by URI, fetched and verified if it is remote.
 

@@ -271,6 +271,17 @@ def _measure(uri: str, folder: Path) -> tuple[Any, int, str]:
     return config, sum(math.prod(tensor["shape"]) for tensor in tensors), "+".join(dtypes)
 
 
+def weight_count(folder: Path) -> int:
+    """Weights in a model folder, tied ones counted once, read from headers alone."""
+    headers = [_header(path) for path in sorted(folder.glob("*.safetensors"))]
+    return sum(math.prod(tensor["shape"]) for header in headers for tensor in header.values())
+
+
+def weight_names(folder: Path) -> list[str]:
+    """Names of the weights in a model folder, sorted."""
+    return sorted(name for path in folder.glob("*.safetensors") for name in _header(path))
+
+
 def _header(path: Path) -> dict[str, Any]:
     """Names, shapes and types in a safetensors file: JSON after its length in eight bytes."""
     with path.open("rb") as stream:

@@ -1,7 +1,9 @@
 """Checkpoints that survive a kill at any moment, and are only continued by the work they belong to.
 
-The trainer writes a checkpoint file by file. A marker with the digest of every file is written last
-and atomically; a checkpoint without a marker, or whose files differ from it, does not count.
+The trainer writes a checkpoint file by file: weights, optimiser, scheduler, random states, step. The
+log up to there is put beside them, and a marker with the digest of every file is written last and
+atomically; a checkpoint without a marker, or whose files differ from it, does not count. Older ones are
+removed only then, so a full disk or a kill leaves the one before as it was.
 """
 
 import fcntl
@@ -15,10 +17,12 @@ from pathlib import Path
 from tongues.core.digests import canonical_json, digest_files
 from tongues.core.errors import TuningError
 from tongues.core.manifest import write_atomically
+from tongues.core.progress import Say, say_on_stderr
 
-_MARKER = "complete.json"
+MARKER = "complete.json"
+LOG_NAME = "training-log.jsonl"
 _WORK = "work.json"
-_KEPT = 2
+KEPT = 2
 
 
 class Checkpoints:
@@ -27,10 +31,12 @@ class Checkpoints:
     Args:
         folder: their folder; created if absent.
         work: name to digest of all that decides the course of training.
+        say: takes lines for the user.
     """
 
-    def __init__(self, folder: Path, work: dict[str, str]) -> None:
-        self.folder, self.work = folder, work
+    def __init__(self, folder: Path, work: dict[str, str], say: Say = say_on_stderr) -> None:
+        self.folder, self.work, self.say = folder, work, say
+        self._newest: Path | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
@@ -52,25 +58,44 @@ class Checkpoints:
             yield
 
     def last(self) -> Path | None:
-        """The newest usable checkpoint; what a kill left half written is removed.
+        """The newest usable checkpoint; one that is damaged or half written is told of and removed.
 
         Raises:
             TuningError: the folder's checkpoints belong to other work; names what differs.
         """
         self._claim()
         for path in reversed(self._all()):
-            if _is_complete(path):
+            if not (fault := _fault(path)):
+                self._newest = path
                 return path
+            self.say(f"finetune: {path.name} is not used: {fault}; looking for the one before")
             _remove(path)
         return None
 
-    def finish(self, path: Path) -> None:
-        """Mark a checkpoint complete, then remove all but the newest ones."""
-        files = digest_files(path, leave_out=frozenset({_MARKER}))
+    def newest(self) -> Path | None:
+        """The newest checkpoint this process has found or finished; nothing is hashed again for it."""
+        return self._newest
+
+    def last_good(self) -> str:
+        """That one, as half a sentence."""
+        path = self._newest
+        return f"the last good checkpoint is {path}" if path else "there is no checkpoint yet"
+
+    def finish(self, path: Path, log: Path | None = None) -> None:
+        """Mark a checkpoint complete, then remove all but the newest ones.
+
+        Args:
+            path: what the trainer has written.
+            log: the log of steps so far, kept with it for a run that goes on on another machine.
+        """
+        if log is not None:
+            shutil.copyfile(log, path / LOG_NAME)
+        files = digest_files(path, leave_out=frozenset({MARKER}))
         for name in files:
             _sync(path / name)
-        write_atomically(path / _MARKER, canonical_json({"files": files}))
-        for old in self._all()[:-_KEPT]:
+        write_atomically(path / MARKER, canonical_json({"files": files}))
+        self._newest = path
+        for old in self._all()[:-KEPT]:
             _remove(old)
 
     def _claim(self) -> None:
@@ -97,17 +122,23 @@ def checkpoint_step(path: Path) -> int:
     return int(path.name.split("-")[1])
 
 
-def _is_complete(path: Path) -> bool:
+def _fault(path: Path) -> str:
+    """Why a checkpoint does not count; empty if it does."""
     try:
-        stored = json.loads((path / _MARKER).read_bytes())["files"]
+        stored = json.loads((path / MARKER).read_bytes())["files"]
     except (OSError, ValueError, KeyError):
-        return False
-    return bool(stored == digest_files(path, leave_out=frozenset({_MARKER})))
+        return "it was not written to its end"
+    found = digest_files(path, leave_out=frozenset({MARKER}))
+    differing = sorted(name for name in stored.keys() | found.keys() if stored.get(name) != found.get(name))
+    return f"damaged since it was written ({', '.join(differing)})" if differing else ""
 
 
 def _remove(path: Path) -> None:
-    """The marker goes first, so that a kill in between leaves nothing that looks complete."""
-    (path / _MARKER).unlink(missing_ok=True)
+    """Remove a checkpoint.
+
+    The marker goes first, so that a kill in between leaves nothing that looks complete.
+    """
+    (path / MARKER).unlink(missing_ok=True)
     shutil.rmtree(path)
 
 

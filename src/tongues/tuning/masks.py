@@ -1,11 +1,15 @@
-"""Token ids and labels: the loss falls on the last answer and its end-of-turn token, on nothing else.
+"""Token ids and labels: the loss falls on answers and their end-of-turn tokens, on nothing else.
+
+On the last answer; in a record whose metadata says ``loss: every-answer``, on each of them.
 
 The proof is by construction and made anew for every row. The model's own chat template renders the
 prompt (all before the last answer, with the generation prompt) and the whole conversation. The
 prompt must be a prefix of the whole, as text and as token ids, so the trained tokens are exactly
 those that the served model has to produce after the context it is served with; and what follows the
 prompt must be the answer's own text and one end-of-turn token. A template for which this does not
-hold is refused; a row for which it does not hold is dropped with its reason.
+hold is refused; a row for which it does not hold is dropped with its reason. An earlier answer is
+proven in the same way, with the conversation cut after it, and must stand in the whole one as it
+stands in the cut one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +22,9 @@ from tongues.core.records import Record
 
 IGNORED = -100
 """The label that takes no part in the loss (torch's cross_entropy convention)."""
+
+EVERY_ANSWER = "every-answer"
+"""Value of a record's "loss" metadata that takes the loss on all its answers."""
 
 _ROWS_PER_BATCH = 512
 _GREEN, _DIM, _RESET = "\x1b[1;32m", "\x1b[2m", "\x1b[0m"
@@ -33,23 +40,33 @@ class Example:
         id: the record's id.
         lang: BCP-47 code of the answer.
         input_ids: token ids up to and with the end-of-turn token.
-        answer_start: index of the first token the loss is taken on; all later ones take part too.
+        answer_start: index of the last answer's first token; the loss is taken on it and all after it.
+        earlier: start and stop of the answers before it that are trained on too, in order.
     """
 
     id: str
     lang: str
     input_ids: tuple[int, ...]
     answer_start: int
+    earlier: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Start and stop of each trained answer, its end-of-turn token included."""
+        return (*self.earlier, (self.answer_start, len(self.input_ids)))
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """`IGNORED` over the prompt, the token ids themselves over the answer."""
-        return (IGNORED,) * self.answer_start + self.input_ids[self.answer_start :]
+        """The token ids themselves over the trained answers, `IGNORED` elsewhere."""
+        labels = [IGNORED] * len(self.input_ids)
+        for start, stop in self.spans:
+            labels[start:stop] = self.input_ids[start:stop]
+        return tuple(labels)
 
     @property
     def label_tokens(self) -> int:
         """Tokens the loss is taken on."""
-        return len(self.input_ids) - self.answer_start
+        return sum(stop - start for start, stop in self.spans)
 
     def columns(self) -> dict[str, list[int]]:
         """The row as TRL's collator takes it."""
@@ -76,7 +93,7 @@ def encode(
 
     Returns:
         Examples in the order of the records, and drops with one of the reasons "too-long",
-        "no-label", "special-token", "template-refused", "mask-unproven".
+        "no-label", "special-token", "template-refused", "mask-unproven", "unknown-loss".
 
     Raises:
         TuningError: the chat template is missing, or its answers cannot be told from its prompts.
@@ -150,10 +167,13 @@ def preview(records: Sequence[Record], tokenizer: Any, *, colour: bool = False, 
 def _show(example: Example, tokenizer: Any, colour: bool) -> str:
     before, after = (_DIM, f"{_RESET}{_GREEN}") if colour else ("", "⟦")
     end = _RESET if colour else "⟧"
-    prompt = _visible(tokenizer.decode(example.input_ids[: example.answer_start]))
-    answer = _visible(tokenizer.decode(example.input_ids[example.answer_start :]))
+    text, at = "", 0
+    for start, stop in example.spans:
+        prompt = _visible(tokenizer.decode(example.input_ids[at:start]))
+        answer = _visible(tokenizer.decode(example.input_ids[start:stop]))
+        text, at = f"{text}{before}{prompt}{after}{answer}{end}", stop
     head = f"--- {example.id} {example.lang}: {len(example.input_ids)} tokens, {example.label_tokens} trained"
-    return f"{head}\n{before}{prompt}{after}{answer}{end}"
+    return f"{head}\n{text}"
 
 
 def _visible(text: str) -> str:
@@ -164,34 +184,57 @@ def _visible(text: str) -> str:
 def _encode_batch(records: Sequence[Record], tokenizer: Any, max_tokens: int) -> Iterator[Example | Drop]:
     specials = _special_tokens(tokenizer)
     rendered = [_render_record(record, tokenizer, specials) for record in records]
-    texts = [text for item in rendered if isinstance(item, tuple) for text in item[:2]]
-    ids = iter(_tokenise(tokenizer, texts) if texts else [])
+    turns = [turn for item in rendered if not isinstance(item, Drop) for turn in item]
+    ids = iter(_tokenise(tokenizer, [text for turn in turns for text in turn[:2]]) if turns else [])
     for record, item in zip(records, rendered, strict=True):
         if isinstance(item, Drop):
             yield item
             continue
-        prompt_ids, whole_ids = next(ids), next(ids)
+        tokens = [(next(ids), next(ids), end) for _, _, end in item]
         try:
-            start, stop = _locate(tokenizer, prompt_ids, whole_ids, item[2])
+            yield _example(record, tokenizer, tokens, max_tokens)
         except _UnprovenError as error:
             yield _drop(record, error.reason, str(error))
-            continue
-        if stop > max_tokens:
-            yield _drop(record, "too-long", f"{stop} tokens, at most {max_tokens} are allowed")
-        else:
-            yield Example(record.id, record.lang, tuple(whole_ids[:stop]), start)
 
 
-def _render_record(record: Record, tokenizer: Any, specials: dict[str, int]) -> tuple[str, str, str] | Drop:
+_Turn = tuple[str, str, str]  # prompt, the conversation up to its answer, the answer's end-of-turn token
+
+
+def _render_record(record: Record, tokenizer: Any, specials: dict[str, int]) -> list[_Turn] | Drop:
+    """One turn for each answer that is trained on; the last one's conversation is the whole."""
     chat = [{"role": m.role, "content": m.content} for m in record.messages]
     planted = next((s for s in specials for m in chat if s in m["content"]), None)
     if planted:
         return _drop(record, "special-token", f"the text holds {planted!r}, which the model reads as a mark")
+    loss = record.meta.get("loss", "")
+    if loss not in ("", EVERY_ANSWER):
+        return _drop(record, "unknown-loss", f"its metadata says loss: {loss!r}; allowed is {EVERY_ANSWER!r}")
+    answers = [i + 1 for i, m in enumerate(record.messages) if m.role == "assistant"]
     try:
-        prompt, whole = _render(chat, tokenizer)
-        return prompt, whole, _end_of_turn(tokenizer, prompt, whole, chat)
+        return [_render_turn(chat[:n], tokenizer) for n in (answers if loss else answers[-1:])]
     except _UnprovenError as error:
         return _drop(record, error.reason, str(error))
+
+
+def _render_turn(chat: Chat, tokenizer: Any) -> _Turn:
+    prompt, whole = _render(chat, tokenizer)
+    return prompt, whole, _end_of_turn(tokenizer, prompt, whole, chat)
+
+
+def _example(
+    record: Record, tokenizer: Any, turns: list[tuple[list[int], list[int], str]], max_tokens: int
+) -> Example:
+    spans = [_locate(tokenizer, *turn) for turn in turns]
+    whole = turns[-1][1]
+    start, length = spans[-1]
+    for (_, stop), (_, ids, _) in zip(spans[:-1], turns[:-1], strict=True):
+        if whole[:stop] != ids[:stop]:
+            raise _UnprovenError(
+                "mask-unproven", "the template writes an earlier answer differently once others follow"
+            )
+    if length > max_tokens:
+        raise _UnprovenError("too-long", f"{length} tokens, at most {max_tokens} are allowed")
+    return Example(record.id, record.lang, tuple(whole[:length]), start, tuple(spans[:-1]))
 
 
 def _render(chat: Chat, tokenizer: Any) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Fold an adapter into its base, and show that the two answer alike before the result is used.
+"""Write full weights, from an adapter or as they are, and show that they answer like what was trained.
 
 Base weights lie on the bf16 grid, and much of an adapter's change is smaller than half a step of it:
 rounding to the nearest would put those weights back to where they were. On a 135 M model after 60
@@ -85,6 +85,21 @@ def merge(base: Path, adapter: Path, merged: Path) -> None:
     copy_companions(adapter, merged)
 
 
+def export_full(model: Any, base: Path, merged: Path) -> None:
+    """Write weights that were trained as a whole, in the type the base is stored in.
+
+    Args:
+        model: in fp32; rounded in place.
+        base: folder of the base model, whose tokenizer files are copied byte for byte.
+        merged: replaced if it exists.
+    """
+    if _stored_precision(base) == "bf16":
+        _round_to_bf16(model)
+    shutil.rmtree(merged, ignore_errors=True)
+    model.save_pretrained(merged)
+    copy_companions(base, merged)
+
+
 def _round_to_bf16(model: Any) -> None:
     """Round every weight up or down at random; one that is a bf16 number already stays as it is."""
     import torch
@@ -113,15 +128,34 @@ def parity(base: Path, adapter: Path, merged: Path, prompts: Sequence[str]) -> P
         TuningError: tokenizer or chat template differ, or the answers do beyond the stated bounds.
     """
     _same_text_side(adapter, merged)
+    with_adapter, found = _with_adapter(base, adapter).eval(), load_model(merged, "fp32").eval()
+    fold = _check_fold(with_adapter, found, where=str(merged))
+    return _compare(with_adapter, found, merged, prompts, fold=fold)
+
+
+def parity_of_full(base: Path, trained: Path, merged: Path, prompts: Sequence[str]) -> Parity:
+    """Compare weights as they were trained, in fp32, with what was written of them.
+
+    Args:
+        base: folder of the base model, whose template and tokenizer the result must have.
+        trained: folder with the trained weights: the last checkpoint.
+        merged: folder written by `export_full`.
+        prompts: user turns; at least one.
+
+    Raises:
+        TuningError: tokenizer or chat template differ, or the answers do beyond the stated bounds.
+    """
+    _same_text_side(base, merged)
+    expected, found = load_model(trained, "fp32").eval(), load_model(merged, "fp32").eval()
+    return _compare(expected, found, merged, prompts, fold=1.0)
+
+
+def _compare(expected: Any, found: Any, merged: Path, prompts: Sequence[str], *, fold: float) -> Parity:
     tokenizer = load_tokenizer(merged)
     prompt_ids = [_prompt_ids(tokenizer, prompt) for prompt in prompts]
-    with_adapter = _with_adapter(base, adapter).eval()
-    rows = [_continue(with_adapter, ids) for ids in prompt_ids]
-    merged_model = load_model(merged, "fp32").eval()
-    fold = _check_fold(with_adapter, merged_model, where=str(merged))
-    expected = _scores(with_adapter, rows, prompt_ids)
-    found = _scores(merged_model, rows, prompt_ids)
-    return _judge(fold, len(prompts), expected, found, where=str(merged))
+    rows = [_continue(expected, ids) for ids in prompt_ids]
+    scores = [_scores(model, rows, prompt_ids) for model in (expected, found)]
+    return _judge(fold, len(prompts), *scores, where=str(merged))
 
 
 def _stored_precision(base: Path) -> Precision:
@@ -151,8 +185,20 @@ def _deltas(with_adapter: Any, merged: Any) -> Iterator[tuple[str, Any, Any]]:
     layers = dict(merged.named_modules())
     for name, layer in with_adapter.get_base_model().named_modules():
         if hasattr(layer, "get_delta_weight"):
-            asked = layer.get_delta_weight(layer.active_adapters[0]).detach()
+            asked = _asked_change(layer)
             yield name, asked, layers[name].weight.detach() - layer.base_layer.weight.detach()
+
+
+def _asked_change(layer: Any) -> Any:
+    """What a layer's adapter adds to its weights; DoRA sets the length of each row besides."""
+    adapter = layer.active_adapters[0]
+    change = layer.get_delta_weight(adapter).detach()
+    if not layer.use_dora.get(adapter):
+        return change
+    weight = layer.base_layer.weight.detach()
+    length = (weight + change).norm(dim=1)
+    magnitude = layer.lora_magnitude_vector[adapter].weight.detach()
+    return (magnitude / length)[:, None] * (weight + change) - weight
 
 
 def _check_fold(with_adapter: Any, merged: Any, *, where: str) -> float:
@@ -181,13 +227,13 @@ def _is_whole(product: float, square: float, variance: float) -> bool:
     return abs(product - square) <= allowed
 
 
-def _same_text_side(adapter: Path, merged: Path) -> None:
+def _same_text_side(trained: Path, merged: Path) -> None:
     for name in ("chat_template.jinja", "tokenizer.json"):
-        both = [(folder / name) for folder in (adapter, merged)]
+        both = [(folder / name) for folder in (trained, merged)]
         if not all(path.is_file() for path in both) or len({digest_file(path) for path in both}) > 1:
             raise TuningError(
-                f"{name} of adapter and merged model differ: it would be served with other text than it "
-                "was trained on",
+                f"{name} of what was trained and what was written differ: it would be served with other text "
+                "than it was trained on",
                 where=str(merged),
                 fix="merge again",
             )
@@ -251,7 +297,7 @@ def _judge(
         or max(differences) > MAX_DIFFERENCE
     ):
         raise TuningError(
-            f"merged weights do not answer like adapter and base: agreement {agreement:.3f} "
+            f"the weights written do not answer like what was trained: agreement {agreement:.3f} "
             f"(at least {MIN_AGREEMENT}), mean log-probability difference {mean:.4f} (at most "
             f"{MAX_MEAN_DIFFERENCE}), largest {max(differences):.3f} (at most {MAX_DIFFERENCE})",
             where=where,

@@ -1,9 +1,10 @@
-"""LoRA supervised fine-tuning: TRL's trainer on our own labels, resumable, with a log of every step."""
+"""Supervised fine-tuning: TRL's trainer on our own labels, resumable, with a log of every step."""
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,24 @@ from tongues.core.progress import LineProgress, Say, say_on_stderr
 from tongues.core.recipe import TuningSection
 from tongues.core.records import Record
 from tongues.tuning.adapter import export_adapter
-from tongues.tuning.checkpoints import Checkpoints, checkpoint_step
-from tongues.tuning.masks import preview
-from tongues.tuning.models import choose_attention, load_model
+from tongues.tuning.arguments import trainer_arguments
+from tongues.tuning.attention import choose_layout
+from tongues.tuning.batches import Batcher, step_loader
+from tongues.tuning.checkpoints import LOG_NAME, Checkpoints, checkpoint_step
+from tongues.tuning.driving import Course, OnStep, drive
+from tongues.tuning.eviction import Eviction
+from tongues.tuning.fused_lora import fuse_lora
+from tongues.tuning.masks import Example, preview
+from tongues.tuning.merge import export_full
+from tongues.tuning.mirror import Mirror
+from tongues.tuning.models import choose_attention
+from tongues.tuning.modes import inner_model, trainable_model
+from tongues.tuning.packing import Budget
 from tongues.tuning.preflight import Prepared, prepare
-from tongues.tuning.schedule import Schedule, plan_schedule, scheduled_dataset
-from tongues.tuning.steps import StepLog, step_callback
+from tongues.tuning.schedule import Schedule, plan_schedule
+from tongues.tuning.steps import StepLog
 from tongues.tuning.trainer import keep_inputs_as_they_are, trainer_class, use_answer_head
 from tongues.tuning.validation import validation_losses
-
-OnStep = Callable[[dict[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,9 @@ class TuningResult:
         tokens_per_s: tokens of this call's steps by the time they took; 0 if there were none.
         padding_share: share of computed token slots without a token.
         precision: what the weights were held in.
-        trainable_parameters: weights of the adapter.
+        trainable_parameters: weights that learn: the adapter's, or all.
+        layout: "packed" or "padded": how rows lay in a forward pass.
+        pass_fill: tokens by what as many passes of `batch_tokens` would hold.
     """
 
     steps_run: int
@@ -63,6 +74,8 @@ class TuningResult:
     padding_share: float
     precision: str
     trainable_parameters: int
+    layout: str = "padded"
+    pass_fill: float = 0.0
 
     @property
     def label_share(self) -> float:
@@ -81,13 +94,17 @@ def train(
     say: Say = say_on_stderr,
     on_step: OnStep | None = None,
     base_name: str = "",
+    adapter: Path | None = None,
+    eviction: Eviction | None = None,
+    mirror_uri: str | None = None,
+    tokenised: Path | None = None,
 ) -> TuningResult:
-    """Train an adapter.
+    """Train an adapter, or all weights.
 
-    Writes ``adapter/`` (safetensors, config, tokenizer, chat template), ``mask-preview.txt`` and
-    ``training-log.jsonl`` into `out`, and keeps checkpoints in ``checkpoints/`` until the caller
-    removes them. A second call with the same work goes on where the first
-    one was stopped; the same seed gives the same losses on a CPU.
+    Writes ``adapter/`` (safetensors, config, tokenizer, chat template) or, where all weights learn,
+    ``merged/``, and ``mask-preview.txt`` and ``training-log.jsonl`` into `out`, and keeps checkpoints in
+    ``checkpoints/`` until the caller removes them. A second call with the same work goes on where the
+    first one was stopped; the same seed gives the same losses on a CPU.
 
     Args:
         train_records: what is learnt; the loss falls on each last answer.
@@ -99,11 +116,17 @@ def train(
         say: takes lines for the reader.
         on_step: called after each step with step, loss, learning_rate, grad_norm, tokens, elapsed_s.
         base_name: name of the base model for the adapter's config, in place of a local path.
+        adapter: folder of an adapter that is trained on; None for a new one.
+        eviction: tells whether the machine is asked back.
+        mirror_uri: folder in the object store that takes the checkpoints, and may hold those of another
+            machine; None where `out` is enough.
+        tokenised: folder shared between runs that keeps tokenised rows; None keeps them in memory.
 
     Raises:
         PreflightError: something is wrong with data, model, machine or masks; lists all of it.
-        TuningError: other work's checkpoints are in `out`, another run is training there, or the
-            loss is no longer finite.
+        TrainingInterruptedError: evicted, or stalled; progress is kept.
+        TuningError: other work's checkpoints are in `out`, another run is training there, the loss left
+            its course, or memory or disk were not enough.
     """
     started = time.monotonic()
     prepared = prepare(
@@ -112,15 +135,23 @@ def train(
         base=base,
         out=out,
         section=section,
+        tokenised=tokenised,
     )
     _show_masks(train_records, prepared, out, say)
-    schedule = plan_schedule([len(e.input_ids) for e in prepared.training], section, seed)
-    checkpoints = Checkpoints(out / "checkpoints", _work(prepared, base, section, seed))
+    schedule = plan_schedule(len(prepared.training), section, seed)
+    checkpoints = Checkpoints(out / "checkpoints", _work(prepared, base, adapter, section, seed), say)
+    eviction = eviction or Eviction(section.safety.grace_s, say)
+    mirror = Mirror.of(mirror_uri, checkpoints.folder, eviction, say)
     with checkpoints.locked():
-        run = _Run(prepared, schedule, checkpoints, base, out, section, seed, say, on_step)
-        outcome = run.execute()
-        export_adapter(run.model, base, out / "adapter", base_name=base_name)
-    return _result(prepared, schedule, outcome, time.monotonic() - started)
+        if mirror:
+            mirror.fetch()
+        run = _Run(prepared, schedule, checkpoints, base, adapter, out, section, seed, say)
+        outcome = run.execute(eviction, mirror, on_step)
+        if section.mode == "full":
+            export_full(run.model, base, out / "merged")
+        else:
+            export_adapter(run.model, base, out / "adapter", base_name=base_name)
+    return _result(prepared, run, outcome, time.monotonic() - started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,33 +173,48 @@ class _Run:
         schedule: Schedule,
         checkpoints: Checkpoints,
         base: Path,
+        adapter: Path | None,
         out: Path,
         section: TuningSection,
         seed: int,
         say: Say,
-        on_step: OnStep | None,
     ) -> None:
         self.prepared, self.schedule, self.checkpoints = prepared, schedule, checkpoints
-        self.section, self.seed, self.say, self.on_step = section, seed, say, on_step
+        self.section, self.seed, self.say = section, seed, say
         self.last = checkpoints.last()
-        self.log = StepLog(out / "training-log.jsonl", checkpoint_step(self.last) if self.last else 0)
+        self.log = StepLog(out / LOG_NAME, self.last)
         attention = choose_attention(max(len(row.input_ids) for row in prepared.training))
-        self.trainer = self._trainer(load_model(base, prepared.precision, attention=attention))
+        model = trainable_model(base, section, prepared.precision, attention, adapter=adapter, seed=seed)
+        self.layout = choose_layout(inner_model(model), prepared.precision)
+        self.batcher = self._batcher(prepared.training)
+        self.steps = [schedule.step_rows(step) for step in range(schedule.steps)]
+        self._tell_layout()
+        self.trainer = self._trainer(model)
         self.model = self.trainer.model
 
-    def execute(self) -> _Outcome:
+    def execute(self, eviction: Eviction, mirror: Mirror | None, on_step: OnStep | None) -> _Outcome:
         """Validate, train, validate."""
         before = self._before()
-        started = time.monotonic()
-        self.trainer.train(resume_from_checkpoint=str(self.last) if self.last else None)
-        seconds = time.monotonic() - started
+        course = Course(
+            self.checkpoints,
+            self.last,
+            self.log,
+            self._facts,
+            self._progress(),
+            self.section,
+            eviction,
+            mirror,
+            self.say,
+            on_step,
+        )
+        seconds = drive(self.trainer, course)
         after = self._validate("after training")
         trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         resumed = checkpoint_step(self.last) if self.last else None
         return _Outcome(resumed, self.log, before, after, seconds, trainable)
 
     def _before(self) -> dict[str, float]:
-        """The base model's validation loss, measured once however often the run is resumed."""
+        """The validation loss at the start, measured once however often the run is resumed."""
         path = self.checkpoints.folder / "validation-before.json"
         if not path.exists():
             write_atomically(path, canonical_json(self._validate("before training")))
@@ -176,73 +222,54 @@ class _Run:
         return stored
 
     def _validate(self, when: str) -> dict[str, float]:
-        losses = validation_losses(self.trainer, self.prepared.validation, self.section.batch_rows)
+        rows = self.prepared.validation
+        losses = validation_losses(self.trainer, rows, self._batcher(rows))
         if losses:
             told = ", ".join(f"{lang} {loss:.3f}" for lang, loss in sorted(losses.items()))
             self.say(f"finetune: validation loss {when}: {told}")
         return losses
 
-    def _trainer(self, model: Any) -> Any:
-        from peft import LoraConfig
-        from transformers import PrinterCallback
+    def _tell_layout(self) -> None:
+        feed, steps = self.batcher, self.steps
+        passes = sum(len(feed.passes(step)) for step in steps)
+        efficiency = f"{feed.padding_share(steps):.1%} padding, passes {feed.fill(steps):.1%} full"
+        self.say(f"finetune: rows are {self.layout}: {passes} passes in {len(steps)} steps, {efficiency}")
 
-        lora = self.section.lora
-        modules = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
+    def _batcher(self, rows: Sequence[Example]) -> Batcher:
+        budget = Budget(self.section.batch_tokens, self.section.batch_rows)
+        return Batcher(rows, self.layout, budget, self.prepared.tokenizer.pad_token_id or 0)
+
+    def _trainer(self, model: Any) -> Any:
+        from datasets import Dataset
+
         trainer = trainer_class()(
             model=model,
             args=self._arguments(),
-            train_dataset=scheduled_dataset(self.prepared.training, self.schedule),
+            # TRL wants to see a row; what is trained on comes from the loader.
+            train_dataset=Dataset.from_list([self.prepared.training[0].columns()]),
             processing_class=self.prepared.tokenizer,
-            peft_config=LoraConfig(
-                r=lora.r,
-                lora_alpha=lora.alpha,
-                lora_dropout=lora.dropout,
-                target_modules=modules,
-                task_type="CAUSAL_LM",
-            ),
         )
-        use_answer_head(trainer.model.get_base_model())
+        trainer.loader = partial(_loader, self.batcher, self.schedule)
+        use_answer_head(inner_model(trainer.model))
         keep_inputs_as_they_are(trainer.model, self.prepared.precision)
-        trainer.last_good = self.checkpoints.last
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(
-            step_callback(self.log, self._facts, self.checkpoints, self._progress(), self.on_step)
-        )
+        fuse_lora(trainer.model)
+        trainer.last_good = self.checkpoints.newest
         return trainer
 
     def _arguments(self) -> Any:
-        import torch
         from trl import SFTConfig
 
-        section = self.section
         return SFTConfig(
-            output_dir=str(self.checkpoints.folder),
-            max_steps=self.schedule.steps,
-            per_device_train_batch_size=section.batch_rows,
-            gradient_accumulation_steps=section.accumulation_steps,
-            learning_rate=section.learning_rate,
-            lr_scheduler_type=section.scheduler,
-            warmup_steps=round(section.warmup_share * self.schedule.steps),
-            weight_decay=section.weight_decay,
-            seed=self.seed,
-            use_cpu=not torch.cuda.is_available(),
-            bf16=self.prepared.precision == "bf16",
-            train_sampling_strategy="sequential",  # the schedule is the order
+            **trainer_arguments(
+                self.section, self.checkpoints.folder, self.schedule.steps, self.prepared.precision, self.seed
+            )
+            | {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 1},  # an item is a step
             dataset_kwargs={"skip_prepare_dataset": True},  # the labels are ours: nothing is added or cut
-            max_length=None,
-            gradient_checkpointing=False,
-            logging_steps=1,
-            logging_nan_inf_filter=False,  # else a NaN is shown as the last good value
-            save_steps=section.checkpoint_steps,
-            report_to=[],
-            disable_tqdm=True,
-            dataloader_pin_memory=False,
         )
 
     def _facts(self, step: int) -> tuple[int, int]:
         """Tokens and labelled tokens of a step, counted from 1."""
-        rows = [self.prepared.training[i] for i in self.schedule.step_rows(step - 1)]
-        return sum(len(row.input_ids) for row in rows), sum(row.label_tokens for row in rows)
+        return self.batcher.counted(self.schedule.step_rows(step - 1))
 
     def _progress(self) -> LineProgress:
         done = checkpoint_step(self.last) if self.last else 0
@@ -250,6 +277,10 @@ class _Run:
         if self.last:
             self.say(f"finetune: goes on after step {done} of {self.schedule.steps}")
         return LineProgress("finetune", left, "tokens", say=self.say)
+
+
+def _loader(batcher: Batcher, schedule: Schedule, rank: int, ranks: int) -> Any:
+    return step_loader(batcher, schedule, rank=rank, ranks=ranks)
 
 
 def _show_masks(records: Sequence[Record], prepared: Prepared, out: Path, say: Say) -> None:
@@ -261,26 +292,31 @@ def _show_masks(records: Sequence[Record], prepared: Prepared, out: Path, say: S
         say(line)
 
 
-def _work(prepared: Prepared, base: Path, section: TuningSection, seed: int) -> dict[str, str]:
-    rows = [[list(e.input_ids), e.answer_start, e.lang] for e in prepared.training + prepared.validation]
-    course = section.model_dump(mode="json", exclude={"checkpoint_steps"})
+def _work(
+    prepared: Prepared, base: Path, adapter: Path | None, section: TuningSection, seed: int
+) -> dict[str, str]:
+    both = [*prepared.training, *prepared.validation]
+    rows = [[list(e.input_ids), e.spans, e.lang] for e in both]
+    course = section.model_dump(mode="json", exclude={"checkpoint_steps", "safety"})
     return {
         "dataset": digest_value([len(prepared.training), rows]),
         "base model": digest_value(digest_files(base, leave_out=frozenset({"manifest.json"}))),
         "tuning section": digest_value([course, prepared.precision]),
         "seed": str(seed),
+        "adapter it starts from": digest_value(digest_files(adapter)) if adapter else "none",
     }
 
 
-def _result(prepared: Prepared, schedule: Schedule, outcome: _Outcome, seconds: float) -> TuningResult:
-    seen = [prepared.training[i] for i in schedule.order]
+def _result(prepared: Prepared, run: _Run, outcome: _Outcome, seconds: float) -> TuningResult:
+    schedule = run.schedule
+    tokens, label_tokens = run.batcher.counted(schedule.order)
     log, ran = outcome.log, outcome.log.rows_of_this_run
     return TuningResult(
         steps_run=len(ran),
         steps_total=schedule.steps,
         resumed_from=outcome.resumed_from,
-        tokens=sum(len(e.input_ids) for e in seen),
-        label_tokens=sum(e.label_tokens for e in seen),
+        tokens=tokens,
+        label_tokens=label_tokens,
         rows=len(set(schedule.order)),
         train_loss=log.final_loss(),
         validation_loss=outcome.after,
@@ -288,7 +324,9 @@ def _result(prepared: Prepared, schedule: Schedule, outcome: _Outcome, seconds: 
         dropped=prepared.dropped,
         seconds=seconds,
         tokens_per_s=sum(row["tokens"] for row in ran) / outcome.seconds if ran else 0.0,
-        padding_share=schedule.padding_share([len(e.input_ids) for e in prepared.training]),
+        padding_share=run.batcher.padding_share(run.steps),
         precision=prepared.precision,
         trainable_parameters=outcome.trainable,
+        layout=run.layout,
+        pass_fill=run.batcher.fill(run.steps),
     )

@@ -1,4 +1,4 @@
-"""The log of steps, and the callback that keeps it, reports progress and completes checkpoints."""
+"""The log of steps, and the callback that keeps it, reports progress and watches over the loss."""
 
 import json
 import math
@@ -10,7 +10,9 @@ from typing import Any
 
 from tongues.core.manifest import write_atomically
 from tongues.core.progress import Progress
-from tongues.tuning.checkpoints import Checkpoints
+from tongues.tuning.checkpoints import LOG_NAME, Checkpoints, checkpoint_step
+from tongues.tuning.eviction import Eviction
+from tongues.tuning.health import LossWatch
 from tongues.tuning.trainer import diverged
 
 
@@ -19,12 +21,16 @@ class StepLog:
 
     Args:
         path: the file.
-        step: step the run goes on after; later lines, of an interrupted run, are taken out.
+        last: checkpoint the run goes on from, None for a fresh start; later lines, of an interrupted run,
+            are taken out, and where there are too few, as on another machine, its own are taken.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, last: Path | None) -> None:
         self.path = path
+        step = checkpoint_step(last) if last else 0
         self.rows = [row for row in _read(path) if row["step"] <= step]
+        if last and len(self.rows) < step:
+            self.rows = _read(last / LOG_NAME)
         self.rows_of_this_run: list[dict[str, float]] = []
         self._elapsed_before = self.rows[-1]["elapsed_s"] if self.rows else 0.0
         self._started = time.monotonic()
@@ -62,21 +68,29 @@ def _read(path: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
+_PREFERENCE = {"rewards/margins": "reward_margin", "rewards/accuracies": "reward_accuracy"}
+"""What TRL's DPO trainer says of a step: nats by which the better answer is ahead, share of pairs."""
+
+
 def step_callback(
     log: StepLog,
     facts: Callable[[int], tuple[int, int]],
     checkpoints: Checkpoints,
     progress: Progress,
     on_step: Callable[[dict[str, float]], None] | None,
+    loss_watch: LossWatch,
+    eviction: Eviction,
 ) -> Any:
     """A transformers TrainerCallback.
 
     Args:
         log: takes each step.
         facts: step to its tokens and labelled tokens.
-        checkpoints: completes what the trainer has saved.
+        checkpoints: name the last good one where the run breaks.
         progress: counts tokens.
         on_step: called with each logged row.
+        loss_watch: looks at each loss.
+        eviction: where it is asked for, the step is saved and is the last one.
     """
     from transformers import TrainerCallback
 
@@ -85,6 +99,11 @@ def step_callback(
             """Data and model are ready."""
             log.begin()
 
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            """The weights have moved; the trainer reads from `control` what is to follow."""
+            if eviction.asked:
+                control.should_save = control.should_training_stop = True
+
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             """A step's figures have arrived; the closing summary has no "loss"."""
             if not logs or "loss" not in logs:
@@ -92,17 +111,15 @@ def step_callback(
             step = state.global_step
             for name in ("loss", "grad_norm"):
                 if not math.isfinite(logs[name]):
-                    raise diverged(step, f"{name} {logs[name]}", checkpoints.last())
+                    raise diverged(step, f"{name} {logs[name]}", checkpoints.newest())
             tokens, label_tokens = facts(step)
             row = {"step": step, "loss": logs["loss"], "learning_rate": logs["learning_rate"]}
             row |= {"grad_norm": logs["grad_norm"], "tokens": tokens, "label_tokens": label_tokens}
-            row = log.add(row)
+            row = log.add(row | {ours: logs[name] for name, ours in _PREFERENCE.items() if name in logs})
             progress.advance(tokens, step=f"{step}/{state.max_steps}", loss=logs["loss"])
+            if seen := loss_watch.diverges(logs["loss"]):
+                raise diverged(step, seen, checkpoints.newest())
             if on_step:
                 on_step(row)
-
-        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            """The trainer has written a checkpoint."""
-            checkpoints.finish(checkpoints.folder / f"checkpoint-{state.global_step}")
 
     return Steps()

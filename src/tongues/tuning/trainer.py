@@ -5,12 +5,15 @@ measures entropy and accuracy on them. Here only labelled positions meet the voc
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from types import MethodType
 from typing import Any
 
 from tongues.core.errors import TuningError
+from tongues.tuning.answer_loss import summed_nll
+from tongues.tuning.masks import IGNORED
 
 # Attributes with which some architectures scale or bend their logits: there TRL's own head is used.
 _HEAD_SCALES = (
@@ -33,19 +36,33 @@ def trainer_class() -> Any:
         """SFT on given labels: the mean negative log-likelihood of the labelled tokens."""
 
         last_good: Callable[[], Path | None]
+        loader: Callable[[int, int], Any]
+        """Rank and number of processes to a `tongues.tuning.batches.step_loader`."""
 
-        def compute_loss(
-            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-        ) -> Any:
-            """Sum over the batch's labelled tokens, divided by those of the whole step."""
-            labels = int((inputs["labels"] != -100).sum())
-            total = answer_nll(model, inputs)
-            loss = total / (labels if num_items_in_batch is None else num_items_in_batch)
-            if not torch.isfinite(loss):
-                raise diverged(self.state.global_step + 1, f"loss {float(loss.detach())}", self.last_good())
-            if self.args.average_tokens_across_devices and num_items_in_batch is not None:
-                loss = loss * self.accelerator.num_processes
-            return (loss, None) if return_outputs else loss
+        def get_train_dataloader(self) -> Any:
+            """One item per optimiser step; each process reads its own share."""
+            return self.loader(self.accelerator.process_index, self.accelerator.num_processes)
+
+        def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+            """All passes of one optimiser step, as if they were one.
+
+            Each is summed over its labelled tokens and divided by those of the whole step, on all
+            processes; gradients meet once, with the last pass.
+            """
+            model.train()
+            inputs = self._prepare_inputs(inputs)
+            ranks, passes = self.accelerator.num_processes, inputs["passes"]
+            total = torch.zeros((), device=self.args.device)
+            for number, one in enumerate(passes, start=1):
+                waits = self.accelerator.no_sync(model) if number < len(passes) else nullcontext()
+                with waits:
+                    with self.compute_loss_context_manager():
+                        loss = answer_nll(model, one) * (ranks / inputs["label_tokens"])
+                    self.accelerator.backward(loss)
+                total += loss.detach()
+            if not torch.isfinite(total):
+                raise diverged(self.state.global_step + 1, f"loss {float(total)}", self.last_good())
+            return total
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """A checkpoint needs none."""
@@ -70,11 +87,10 @@ def answer_nll(model: Any, inputs: dict[str, Any]) -> Any:
 
     Args:
         model: as `use_answer_head` prepared it, wrapped or not.
-        inputs: input_ids, labels (-100 where there is no loss), attention_mask; rows padded on the right.
+        inputs: a pass, packed or padded, as `tongues.tuning.batches` makes it.
     """
-    return model(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], answer_labels=inputs["labels"]
-    )["nll"]
+    given = {name: value for name, value in inputs.items() if name != "labels"}
+    return model(**given, answer_labels=inputs["labels"])["nll"]
 
 
 def use_answer_head(model: Any) -> None:
@@ -86,11 +102,11 @@ def use_answer_head(model: Any) -> None:
     Args:
         model: the causal language model inside any PEFT wrapper, with TRL's fused head added.
     """
-    import torch
-
     fused = model.forward
     config = model.config.get_text_config()
-    plain_head = not any(getattr(config, name, None) for name in _HEAD_SCALES)
+    plain_head = not any(getattr(config, name, None) for name in _HEAD_SCALES) and _is_plain(
+        model.get_output_embeddings()
+    )
 
     def forward(self: Any, *args: Any, answer_labels: Any = None, **kwargs: Any) -> Any:
         if answer_labels is None:
@@ -102,12 +118,26 @@ def use_answer_head(model: Any) -> None:
         # without a mask the faster kernel is taken.
         kwargs.pop("attention_mask", None)
         hidden = self.base_model(*args, **kwargs, use_cache=False).last_hidden_state[:, :-1]
-        wanted = answer_labels[:, 1:] != -100
-        logits = self.get_output_embeddings()(hidden[wanted]).float()
-        nll = torch.nn.functional.cross_entropy(logits, answer_labels[:, 1:][wanted], reduction="sum")
+        wanted = answer_labels[:, 1:] != IGNORED
+        weight = self.get_output_embeddings().weight
+        dtype = _computing_type(hidden)
+        nll = summed_nll(hidden[wanted].to(dtype), weight.to(dtype), answer_labels[:, 1:][wanted])
         return {"nll": nll}
 
     model.forward = MethodType(forward, model)
+
+
+def _is_plain(head: Any) -> bool:
+    from torch import nn
+
+    return type(head) is nn.Linear and head.bias is None
+
+
+def _computing_type(hidden: Any) -> Any:
+    import torch
+
+    kind = hidden.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
 
 
 def keep_inputs_as_they_are(model: Any, precision: str) -> None:

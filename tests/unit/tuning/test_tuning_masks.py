@@ -50,6 +50,100 @@ def test_encode_each_style_matches_hand_written_labels(
     assert example.label_tokens == sum(label != IGNORED for label in labels)
 
 
+# Two exchanges, cut by hand: all answers and the marks that end them are trained on.
+DIALOGUE = [("user", "one two"), ("assistant", "Bon dia"), ("user", "three"), ("assistant", "com va tot?")]
+DIALOGUE_BY_HAND = {
+    "chatml": [
+        ("<|im_start|>system\nYou help.<|im_end|>\n<|im_start|>user\none two<|im_end|>\n", False),
+        ("<|im_start|>assistant\n", False),
+        ("Bon dia<|im_end|>", True),
+        ("\n<|im_start|>user\nthree<|im_end|>\n<|im_start|>assistant\n", False),
+        ("com va tot?<|im_end|>", True),
+    ],
+    "llama3": [
+        ("<s><|start_header_id|>user<|end_header_id|>\n\none two<|eot_id|>", False),
+        ("<|start_header_id|>assistant<|end_header_id|>\n\n", False),
+        ("Bon dia<|eot_id|>", True),
+        ("<|start_header_id|>user<|end_header_id|>\n\nthree<|eot_id|>", False),
+        ("<|start_header_id|>assistant<|end_header_id|>\n\n", False),
+        ("com va tot?<|eot_id|>", True),
+    ],
+    "gemma": [
+        ("<s><start_of_turn>user\none two<end_of_turn>\n<start_of_turn>model\n", False),
+        ("Bon dia<end_of_turn>", True),
+        ("\n<start_of_turn>user\nthree<end_of_turn>\n<start_of_turn>model\n", False),
+        ("com va tot?<end_of_turn>", True),
+    ],
+    "mistral": [
+        ("<s>[INST] one two [/INST]", False),
+        (" Bon dia</s>", True),
+        ("[INST] three [/INST]", False),
+        (" com va tot?</s>", True),
+    ],
+}
+
+
+def dialogue(loss: str | None) -> Record:
+    messages = tuple(Message(role, text, "ca") for role, text in DIALOGUE)  # type: ignore[arg-type]
+    source = Source("tests", "1", "0", "CC0-1.0")
+    meta = {} if loss is None else {"loss": loss}
+    return Record.create(messages=messages, group="g", method="m", source=source, meta=meta)
+
+
+@pytest.mark.parametrize("loss", ["every-answer", None])
+@pytest.mark.parametrize("style", DIALOGUE_BY_HAND)
+def test_encode_dialogue_matches_hand_written_labels(
+    style: str, loss: str | None, tokenizers_by_style: dict[str, Any]
+) -> None:
+    tokenizer = tokenizers_by_style[style]
+    pieces = DIALOGUE_BY_HAND[style]
+    trained = "".join(
+        str(int(yes and (bool(loss) or i == len(pieces) - 1))) * len(t) for i, (t, yes) in enumerate(pieces)
+    )
+    whole = "".join(text for text, _ in pieces)
+    told = tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+    ids = told["input_ids"]
+    starts = [start for start, _ in told["offset_mapping"]]
+    labels = [i if trained[at] == "1" else IGNORED for i, at in zip(ids, starts, strict=True)]
+    [example], drops = encode([dialogue(loss)], tokenizer, max_seq_tokens=512)
+    assert not drops
+    assert list(example.input_ids) == ids
+    assert list(example.labels) == labels
+    assert example.label_tokens == sum(label != IGNORED for label in labels)
+    end = end_of_turn_id(tokenizer)
+    assert [example.input_ids[stop - 1] for _, stop in example.spans] == [end] * (2 if loss else 1)
+
+
+def test_encode_dialogue_whose_template_rewrites_earlier_answers_is_dropped(
+    tokenizers_by_style: dict[str, Any],
+) -> None:
+    tokenizer = tokenizers_by_style["chatml"]
+    kept = tokenizer.chat_template
+    # As templates do that take the thoughts out of all answers but the last.
+    shortened = "{{ m.content if loop.last or m.role != 'assistant' else m.content[:3] }}"
+    tokenizer.chat_template = kept.replace("{{ m.content }}", shortened)
+    try:
+        _, [drop] = encode([dialogue("every-answer")], tokenizer, max_seq_tokens=512)
+        last_only, none = encode([dialogue(None)], tokenizer, max_seq_tokens=512)
+    finally:
+        tokenizer.chat_template = kept
+    assert (drop.reason, "earlier answer differently" in drop.detail) == ("mask-unproven", True)
+    assert (len(last_only), none) == (1, [])
+
+
+def test_encode_loss_that_nobody_knows_is_dropped_with_the_allowed_one(
+    tokenizers_by_style: dict[str, Any],
+) -> None:
+    _, [drop] = encode([dialogue("all")], tokenizers_by_style["chatml"], max_seq_tokens=512)
+    assert (drop.reason, "'every-answer'" in drop.detail) == ("unknown-loss", True)
+
+
+def test_preview_of_a_dialogue_marks_each_answer(tokenizers_by_style: dict[str, Any]) -> None:
+    text = preview([dialogue("every-answer")], tokenizers_by_style["chatml"])
+    assert "assistant\n⟦Bon dia<|im_end|>⟧\n<|im_start|>user\nthree" in text
+    assert text.endswith("⟦com va tot?<|im_end|>⟧\n")
+
+
 @pytest.mark.parametrize("style", ["chatml", "llama3", "gemma"])
 def test_encode_several_turns_trains_only_the_last_answer(
     style: str, tokenizers_by_style: dict[str, Any]

@@ -12,7 +12,7 @@ from tongues.core.digests import digest_files
 from tongues.core.errors import TuningError
 from tongues.core.recipe import LoraSection, TuningSection
 from tongues.core.records import Record
-from tongues.tuning.merge import _round_to_bf16, merge, parity
+from tongues.tuning.merge import _round_to_bf16, merge, parity, parity_of_full
 from tongues.tuning.sft import train
 
 PROMPTS = ["Count to 3, please", "Bon dia"]
@@ -128,7 +128,7 @@ def test_parity_fault_outside_the_adapted_layers_is_refused(
     weights = load_file(path)
     weights["model.norm.weight"] *= 1.5
     save_file(weights, path, metadata={"format": "pt"})
-    with pytest.raises(TuningError, match="do not answer like adapter and base"):
+    with pytest.raises(TuningError, match="do not answer like what was trained"):
         parity(bf16_base, adapter, tmp_path / "merged", PROMPTS)
 
 
@@ -138,7 +138,9 @@ def test_parity_template_with_one_newline_more_is_refused(
     merge(bf16_base, adapter, tmp_path / "merged")
     template = tmp_path / "merged" / "chat_template.jinja"
     template.write_text(template.read_text() + "\n")
-    with pytest.raises(TuningError, match=r"chat_template\.jinja of adapter and merged model differ"):
+    with pytest.raises(
+        TuningError, match=r"chat_template\.jinja of what was trained and what was written differ"
+    ):
         parity(bf16_base, adapter, tmp_path / "merged", PROMPTS)
 
 
@@ -152,3 +154,74 @@ def test_merge_adapter_of_another_shape_is_refused(bf16_base: Path, adapter: Pat
     save_file(cut, foreign / "adapter_model.safetensors")
     with pytest.raises(TuningError, match="does not fit the base model"):
         merge(bf16_base, foreign, tmp_path / "merged")
+
+
+@pytest.fixture(scope="module")
+def dora(bf16_base: Path, records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DoRA adapter of the same kind."""
+    out = tmp_path_factory.mktemp("dora")
+    lora = LoraSection(r=4, alpha=8, dropout=0.0, variant="dora")
+    train(
+        train_records=records,
+        validation_records=[],
+        base=bf16_base,
+        out=out,
+        section=TuningSection(lora=lora, learning_rate=2e-3, max_steps=8, epochs=5, precision="fp32"),
+        seed=1,
+        say=lambda _: None,
+    )
+    return out / "adapter"
+
+
+def test_parity_of_a_dora_adapter_holds_and_a_scaled_one_is_refused(
+    bf16_base: Path, dora: Path, tmp_path: Path
+) -> None:
+    merge(bf16_base, dora, tmp_path / "merged")
+    assert parity(bf16_base, dora, tmp_path / "merged", PROMPTS).fold == pytest.approx(1, abs=0.02)
+    merge(bf16_base, scaled(dora, tmp_path / "planted", 1.1), tmp_path / "merged")
+    with pytest.raises(TuningError, match="of the adapter, 1 is right"):
+        parity(bf16_base, dora, tmp_path / "merged", PROMPTS)
+
+
+@pytest.fixture(scope="module")
+def fully(bf16_base: Path, records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that tuned all weights: trained in fp32, written in bf16."""
+    out = tmp_path_factory.mktemp("fully")
+    train(
+        train_records=records,
+        validation_records=[],
+        base=bf16_base,
+        out=out,
+        section=TuningSection(mode="full", learning_rate=1e-3, max_steps=8, epochs=5, precision="fp32"),
+        seed=1,
+        say=lambda _: None,
+    )
+    return out
+
+
+def test_parity_of_full_weights_allows_rounding_and_nothing_more(
+    bf16_base: Path, fully: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    trained, merged = fully / "checkpoints" / "checkpoint-8", tmp_path / "merged"
+    shutil.copytree(fully / "merged", merged)
+    result = parity_of_full(bf16_base, trained, merged, PROMPTS)
+    assert 0 < result.max_difference < 0.5
+    weights = load_file(merged / "model.safetensors")
+    assert {str(w.dtype) for w in weights.values()} == {"torch.bfloat16"}
+    weights["model.norm.weight"] *= 1.1
+    save_file(weights, merged / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(TuningError, match="do not answer like what was trained"):
+        parity_of_full(bf16_base, trained, merged, PROMPTS)
+
+
+def test_parity_of_full_weights_with_another_template_is_refused(
+    bf16_base: Path, fully: Path, tmp_path: Path
+) -> None:
+    merged = tmp_path / "merged"
+    shutil.copytree(fully / "merged", merged)
+    template = merged / "chat_template.jinja"
+    template.write_text(template.read_text() + "\n")
+    with pytest.raises(TuningError, match=r"chat_template\.jinja .* differ"):
+        parity_of_full(bf16_base, fully / "checkpoints" / "checkpoint-8", merged, PROMPTS)

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 
 from tongues.core.errors import PreflightError
-from tongues.core.recipe import TuningSection
-from tongues.core.records import Record
-from tongues.tuning import preflight
+from tongues.core.recipe import LoraSection, TuningSection
+from tongues.core.records import Message, Record, Source
+from tongues.tuning import memory, preflight
 from tongues.tuning.masks import encode
+from tongues.tuning.memory import Device
 from tongues.tuning.models import load_tokenizer
 from tongues.tuning.preflight import leak_problems, prepare
 
@@ -93,3 +95,93 @@ def test_leak_problems_labels_moved_by_one_token_are_found(records: list[Record]
     for shift in (-3, 1):
         moved = [replace(e, answer_start=e.answer_start + shift) for e in examples]
         assert "but the answer is 'uno 0.'" in leak_problems(moved, records, tokenizer)[0]
+
+
+def test_leak_problems_dialogue_with_an_answer_that_is_not_trained_on_is_found(base: Path) -> None:
+    turns = [("user", "one"), ("assistant", "dos"), ("user", "three"), ("assistant", "quatre")]
+    messages = tuple(Message(role, text, "ca") for role, text in turns)  # type: ignore[arg-type]
+    source, meta = Source("tests", "1", "0", "CC0-1.0"), {"loss": "every-answer"}
+    row = Record.create(messages=messages, group="g", method="m", source=source, meta=meta)
+    tokenizer = load_tokenizer(base)
+    [example], _ = encode([row], tokenizer, max_seq_tokens=512)
+    assert leak_problems([example], [row], tokenizer) == []
+    [problem] = leak_problems([replace(example, earlier=())], [row], tokenizer)[:1]
+    assert "the answer is 'dos'" in problem
+
+
+def test_prepare_tokenizer_of_another_model_is_refused(records: list[Record], base: Path) -> None:
+    edit(base / "config.json", vocab_size=100)
+    assert any("tokens, the model rows for 100" in p for p in problems(records, base))
+
+
+def test_prepare_mark_that_the_tokenizer_would_spell_out_is_refused(
+    records: list[Record], base: Path
+) -> None:
+    template = base / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<|im_start|>", "<|turn|>"))
+    assert any("writes <|turn|>, which the tokenizer would spell out" in p for p in problems(records, base))
+
+
+def test_prepare_adapter_that_vllm_cannot_serve_is_refused_with_all_reasons(
+    records: list[Record], base: Path
+) -> None:
+    lora = LoraSection(r=640, target_modules=("q_proj", "embed_tokens", "wqkv"))
+    found = problems(records, base, SECTION.model_copy(update={"lora": lora}))
+    assert any("tuning.lora.r is 640; vLLM serves ranks up to 512" in p for p in found)
+    assert any("no layer wqkv; it has" in p and "q_proj" in p for p in found)
+    assert any("names embed_tokens" in p for p in found)
+
+
+def test_prepare_too_little_memory_says_what_to_lower_and_by_how_much(
+    records: list[Record], base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "find_device", lambda: Device("a small GPU", 1200 * 2**20))
+    monkeypatch.setattr(memory, "_per_token", lambda *_: 2**20)
+    [problem] = problems(records, base, SECTION.model_copy(update={"batch_rows": 24}))
+    assert "but a small GPU has 1.2 GiB free" in problem
+    assert "set tuning.batch_tokens" in problem
+
+
+def test_memory_problem_is_gone_once_the_advice_is_taken(tiny_base: Path) -> None:
+    device = Device("a GPU", 2 * 2**30)
+    section = TuningSection(max_seq_tokens=512, batch_tokens=16_384, batch_rows=64)
+    lengths = [512] * 64
+    needed = replace(memory.needs(tiny_base, section, "bf16", lengths), per_token=2**18)
+    said = memory.memory_problem(needed, device, section)
+    assert said
+    advised = int(re.search(r"batch_tokens to (\d+)", said)[1])  # type: ignore[index]
+    taken = section.model_copy(update={"batch_tokens": advised})
+    again = replace(needed, pass_tokens=memory.largest_pass(taken, lengths))
+    assert memory.memory_problem(again, device, taken) is None
+    more = replace(needed, pass_tokens=advised + 128)
+    assert memory.memory_problem(more, device, section) is not None
+
+
+def test_memory_problem_weights_alone_too_large_advises_the_mode(tiny_base: Path) -> None:
+    full = TuningSection(mode="full")
+    needed = replace(memory.needs(tiny_base, full, "bf16", [10]), weights=2**40)
+    assert "set tuning.mode to lora" in str(memory.memory_problem(needed, Device("x", 2**30), full))
+    lora = TuningSection()
+    assert "set tuning.quantise to nf4" in str(memory.memory_problem(needed, Device("x", 2**30), lora))
+
+
+def test_needs_full_training_counts_sixteen_bytes_a_weight(tiny_base: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_base)
+    weights = sum(p.numel() for p in model.parameters())
+    needed = memory.needs(tiny_base, TuningSection(mode="full"), "bf16", [10])
+    assert needed.weights + needed.learning == 16 * weights
+
+
+def test_needs_adapter_counts_the_weights_that_peft_makes(tiny_base: Path) -> None:
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from tongues.tuning.modes import lora_config
+
+    section = TuningSection(lora=LoraSection(r=4))
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_base), lora_config(section.lora))
+    made = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    counted = memory.needs(tiny_base, section, "bf16", [10]).learning / 16
+    assert made <= counted <= 1.25 * made  # grouped heads make the real ones a little smaller

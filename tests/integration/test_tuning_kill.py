@@ -1,0 +1,265 @@
+"""kill -9 at random moments, SIGTERM, another machine, a store that is away: training always goes on."""
+
+import dataclasses
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.servers.tuning_job import record
+from tests.tiny_models import make_tiny_base
+from tongues.core.digests import digest_files
+from tongues.core.errors import TrainingInterruptedError
+from tongues.core.manifest import Tally
+from tongues.core.recipe import TuningSection
+from tongues.core.recipe_file import load_recipe
+from tongues.core.records import RECORD_SCHEMA
+from tongues.core.shards import write_shards
+from tongues.platform import storage
+from tongues.stages.finetune import finetune
+from tongues.stages.given import Given
+from tongues.stages.weights import has_adapter, weights_folder, weights_sha256
+from tongues.stages.workspace import Output, Report, Workspace
+from tongues.tuning.checkpoints import MARKER, Checkpoints
+from tongues.tuning.mirror import Mirror
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+QUICKSTART = Path(__file__).resolve().parents[2] / "recipes" / "quickstart.yaml"
+JOB = Path(__file__).resolve().parents[1] / "servers" / "tuning_job.py"
+KILLS, STEPS = 5, 40
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, str(JOB), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> list[str]:
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr[-2000:]
+    return stdout.split("done ")[1].split()
+
+
+def kill_after(process: subprocess.Popen[str], steps: int, delay_s: float, number: int) -> None:
+    """Send a signal a moment after the process has said so many steps."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        steps -= line.startswith("step")
+        if steps == 0:
+            threading.Timer(delay_s, process.send_signal, (number,)).start()
+    process.wait(timeout=100)
+
+
+def losses(out: Path) -> list[tuple[int, float]]:
+    rows = [json.loads(line) for line in (out / "training-log.jsonl").read_text().splitlines()]
+    return [(row["step"], row["loss"]) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_base(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture(scope="module")
+def whole(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupts."""
+    out = tmp_path_factory.mktemp("whole")
+    assert finish(start(base, out)) == [str(STEPS), "None"]
+    return out
+
+
+def test_training_killed_at_five_random_moments_has_the_same_losses_and_weights(
+    base: Path, whole: Path, tmp_path: Path
+) -> None:
+    moments = random.Random(5)
+    for _ in range(KILLS):
+        process = start(base, tmp_path)
+        kill_after(process, moments.randrange(1, 7), moments.uniform(0, 0.05), signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL, "it was not killed in the middle"
+    steps_run, resumed_from = finish(start(base, tmp_path))
+    assert int(steps_run) == STEPS - int(resumed_from)
+    assert losses(tmp_path) == losses(whole)
+    assert digest_files(tmp_path / "adapter") == digest_files(whole / "adapter")
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedMotoServer]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    storage._s3.cache_clear()
+    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="tuning")
+    yield server
+    server.stop()
+    storage._s3.cache_clear()
+
+
+def test_evicted_training_goes_on_on_another_machine_from_the_step_it_was_in(
+    store: ThreadedMotoServer, base: Path, whole: Path, tmp_path: Path
+) -> None:
+    uri = "s3://tuning/run/checkpoints"
+    process = start(base, tmp_path / "machine-1", uri)
+    kill_after(process, 10, 0, signal.SIGTERM)
+    assert process.returncode != 0
+    steps = [n.split("/")[0] for n in storage.list_names(uri) if n.endswith(MARKER)]
+    assert len(steps) == 2, "older ones are pruned there too"
+    steps_run, resumed_from = finish(start(base, tmp_path / "machine-2", uri))
+    assert f"checkpoint-{resumed_from}" in steps
+    assert int(resumed_from) >= 10
+    assert int(steps_run) == STEPS - int(resumed_from)
+    assert losses(tmp_path / "machine-2") == losses(whole)
+    assert digest_files(tmp_path / "machine-2" / "adapter") == digest_files(whole / "adapter")
+
+
+def saved(folder: Path, step: int) -> Path:
+    path = folder / f"checkpoint-{step}"
+    path.mkdir(parents=True)
+    (path / "weights").write_bytes(b"w" * step)
+    checkpoints = Checkpoints(folder, {"dataset": "a"}, lambda _: None)
+    checkpoints.last()
+    (path / "weights").parent.mkdir(exist_ok=True)
+    (path / "weights").write_bytes(b"w" * step)
+    checkpoints.finish(path)
+    return path
+
+
+def test_store_that_is_away_stops_nothing_and_gets_the_newest_when_it_is_back(
+    store: ThreadedMotoServer, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    away = threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        away.set()
+
+    host, port = store.get_host_and_port()
+    store.stop()
+    with Mirror("s3://tuning/away", tmp_path, say=say, pause_s=0.1) as mirror:
+        mirror.note(saved(tmp_path, 2))
+        assert away.wait(60)
+        assert "will be tried again" in said[0]
+        mirror.note(saved(tmp_path, 4))
+        back = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
+        back.start()
+    names = storage.list_names("s3://tuning/away")
+    assert f"checkpoint-4/{MARKER}" in names
+    assert not any(name.startswith(f"checkpoint-2/{MARKER}") for name in names)
+    back.stop()
+
+
+def test_fetch_passes_over_a_damaged_upload_and_half_an_upload(
+    store: ThreadedMotoServer, tmp_path: Path
+) -> None:
+    uri, said = "s3://tuning/damaged", list[str]()
+    for step in (2, 4):
+        with Mirror(uri, tmp_path / "here", say=said.append) as mirror:
+            mirror.note(saved(tmp_path / "here", step))
+    storage.write_bytes(f"{uri}/checkpoint-4/weights", b"wwwx")
+    storage.write_bytes(f"{uri}/checkpoint-6/weights", b"w" * 6)
+    there = tmp_path / "there"
+    Mirror(uri, there, say=said.append).fetch()
+    assert Checkpoints(there, {"dataset": "a"}, said.append).last() == there / "checkpoint-2"
+    assert any("checkpoint-4 in the object store is damaged (weights)" in line for line in said)
+    Mirror(uri, there, say=said.append).remove()
+    assert storage.list_names(uri) == []
+
+
+CURRICULUM = TuningSection.model_validate(
+    {
+        "lora": {"r": 4, "alpha": 8, "dropout": 0.1},
+        "learning_rate": 5e-3,
+        "epochs": 4,
+        "batch_rows": 4,
+        "checkpoint_steps": 2,
+        "precision": "fp32",
+        "stages": [
+            {"name": "english", "take": {"stages": ["1"]}},
+            {"name": "chains", "take": {"stages": ["2"]}, "adapter": "merge"},
+        ],
+        "preference": {"learning_rate": 1e-3},
+    }
+)
+
+
+def given_with(tuning: TuningSection) -> Given:
+    recipe = load_recipe(QUICKSTART).model_copy(update={"tuning": tuning})
+    return Given(recipe, recipe, "inline")
+
+
+def dataset_and_base(place: Workspace, given: Given, base: Path) -> tuple[Output, Output]:
+    """A published dataset of two stages with some pairs, and a published base."""
+    records = [
+        dataclasses.replace(
+            record(i), meta={"stage": "1" if i < 8 else "2"} | ({"rejected": "no"} if i % 4 == 0 else {})
+        )
+        for i in range(24)
+    ]
+
+    def assembled(folder: Path) -> Report:
+        write_shards(folder / "train", RECORD_SCHEMA, [r.to_row() for r in records[:20]])
+        write_shards(folder / "validation", RECORD_SCHEMA, [r.to_row() for r in records[20:]])
+        return Report({"es": Tally(rows_in=24, rows_out=24)}, {"licence": "CC0-1.0"})
+
+    def fetched(folder: Path) -> Report:
+        shutil.copytree(base, folder, dirs_exist_ok=True)
+        return Report()
+
+    return tuple(
+        place.finish(stage, recipe=given.recipe, inputs={}, params=None, work=work)
+        for stage, work in (("assemble", assembled), ("base", fetched))
+    )  # type: ignore[return-value]
+
+
+def test_finetune_evicted_on_one_machine_is_finished_on_another_and_leaves_no_checkpoint(
+    store: ThreadedMotoServer, base: Path, tmp_path: Path
+) -> None:
+    given = given_with(CURRICULUM)
+
+    def on(machine: str, *, evict_at: str = "") -> Output:
+        def say(line: str) -> None:
+            if evict_at and evict_at in line:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        place = Workspace("s3://tuning/work", scratch=tmp_path / machine, say=say)
+        return finetune(given, place, *dataset_and_base(place, given, base))
+
+    with pytest.raises(TrainingInterruptedError):
+        on("one", evict_at="finetune: stage 'chains'")
+    with pytest.raises(TrainingInterruptedError):
+        on("two", evict_at="finetune preference: validation loss before")
+    tuned = on("three")
+    stages = tuned.manifest.observed["stages"]
+    assert (stages["english"]["resumed_from"], stages["chains"]["resumed_from"]) == (8, 12)
+    assert stages["preference"]["resumed_from"] is None
+    assert list(tuned.manifest.facts["stages"]) == ["english", "chains", "preference"]
+    names = storage.list_names(tuned.uri)
+    assert not [name for name in names if "checkpoint" in name]
+    assert {"adapter/README.md", "merged/README.md", "merged/model.safetensors"} <= set(names)
+    assert tuned.manifest.tallies["es"].rows_out == 24
+
+
+def test_finetune_in_full_mode_has_weights_that_all_stages_after_it_find(base: Path, tmp_path: Path) -> None:
+    full = TuningSection(mode="full", epochs=1, batch_rows=4, precision="fp32", learning_rate=1e-3)
+    given, place = given_with(full), Workspace(str(tmp_path), say=lambda _: None)
+    tuned = finetune(given, place, *dataset_and_base(place, given, base))
+    assert not has_adapter(tuned)
+    assert (weights_folder(tuned) / "model.safetensors").is_file()
+    assert tuned.manifest.observed["parity"]["agreement"] == 1
+    assert len(weights_sha256(tuned)) == 64
+    assert finetune(given, place, *dataset_and_base(place, given, base)).manifest == tuned.manifest
