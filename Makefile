@@ -35,7 +35,7 @@ demo: setup ## the main job on this machine: translate, tune, evaluate, promote,
 test: test-unit test-models test-components test-integration ## all tests that this machine can run
 
 # They load torch, and train and run tiny models: longer together than all other unit tests.
-MODELS := tests/unit/tuning tests/unit/evaluation/test_local_model.py tests/unit/evaluation/test_score_model.py
+MODELS := tests/unit/tuning $(addprefix tests/unit/evaluation/,test_local_model.py test_score_model.py test_served_model.py)
 
 test-unit: setup ## fast and offline
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit $(MODELS:%=--ignore %) -n 3 --dist worksteal

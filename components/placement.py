@@ -1,10 +1,29 @@
-"""Where a pipeline's steps run: the recipe's node pools on KFP tasks."""
+"""How a pipeline's steps run: limits, tries, and the recipe's node pools on KFP tasks."""
+
+from collections.abc import Mapping
 
 from kfp import dsl, kubernetes
 
-from tongues.core.recipe import NodePoolSection
+from tongues.core.recipe import NodePoolSection, StepName
+
+Pools = Mapping[StepName, NodePoolSection]
+"""Step to the nodes it runs on, as the recipe's `node_pools` says."""
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 (the device, not a place for files)
+
+
+def light(task: dsl.PipelineTask, pool: NodePoolSection | None = None) -> dsl.PipelineTask:
+    """Steps that fit on any node; a crash is worth another try, since finished work is found again."""
+    task.set_cpu_limit("4").set_memory_limit("8G").set_retry(2, backoff_duration="30s")
+    return uncached(task, pool)
+
+
+def uncached(task: dsl.PipelineTask, pool: NodePoolSection | None = None) -> dsl.PipelineTask:
+    """KFP's cache looks at parameter values only and is blind to what stands behind a URI.
+
+    The stages find finished work by digest themselves, so nothing is done twice without it.
+    """
+    return place(task.set_caching_options(False), pool)
 
 
 def place(task: dsl.PipelineTask, pool: NodePoolSection | None) -> dsl.PipelineTask:

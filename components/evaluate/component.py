@@ -19,8 +19,8 @@ def evaluate(
     Args:
         recipe: recipe as a path, an s3:// URI, or the YAML itself.
         workspace: folder or s3:// prefix for all outputs.
-        tuned: URI of the tuned model.
-        base: URI of the base model.
+        tuned: URI of the tuned model; or models:/NAME@ALIAS, models:/NAME/VERSION, or a version's number.
+        base: URI of the base model; empty takes the recipe's.
     """
     from tongues.stages import steps
 

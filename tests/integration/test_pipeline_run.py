@@ -19,6 +19,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.tiny_models import make_tiny_base
+from tongues.platform.pipelines import run_local
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,6 +119,25 @@ def test_second_run_through_kfp_finds_everything_finished(direct):
     assert {p: p.stat().st_mtime_ns for p in workspace.rglob("manifest.json")} == before
     assert "already; nothing moved" in log
     assert time.monotonic() - started < 120
+
+
+def test_a_registered_model_is_measured_and_promoted_by_pipelines_of_their_own(direct, tmp_path):
+    recipe, workspace, _ = direct
+    found = {p: p.stat().st_mtime_ns for p in workspace.rglob("manifest.json")}
+    asked = {
+        "evaluate_model": {"model": "models:/tiny@champion"},
+        "promote_model": {"version": "1"},
+        "translate_dataset": {},
+    }
+    given = {"recipe": str(recipe), "workspace": str(workspace)}
+    results = {
+        name: run_local(ROOT / f"pipelines/compiled/{name}.yaml", given | more, tmp_path / name, print)
+        for name, more in asked.items()
+    }
+    evaluation, dataset = (Path(results[name]) for name in ("evaluate_model", "translate_dataset"))
+    assert (evaluation / "report.html").is_file() and (dataset / "train").is_dir()
+    assert results["promote_model"] == "models:/tiny@champion"
+    assert {p: p.stat().st_mtime_ns for p in workspace.rglob("manifest.json")} == found, "done twice"
 
 
 def test_lineage_names_the_file_that_changed(direct):

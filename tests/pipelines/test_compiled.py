@@ -43,7 +43,9 @@ def test_embedded_source_uses_no_name_from_outside_its_own_body(compiled):
         )
         assert not unknown, f"{name} leans on {unknown}"
         seen += 1
-    assert seen >= len(COMPONENTS)
+    assert seen
+    if compiled.stem == "multilingual_tuning":
+        assert seen >= len(COMPONENTS)
 
 
 def test_a_body_that_leans_on_its_module_is_caught(tmp_path):
@@ -56,7 +58,7 @@ def test_a_body_that_leans_on_its_module_is_caught(tmp_path):
 
 @pytest.mark.parametrize("compiled", COMPILED, ids=lambda p: p.stem)
 def test_compiled_pipeline_is_what_the_source_compiles_to(compiled, tmp_path):
-    pipeline = getattr(importlib.import_module(f"pipelines.{compiled.stem}"), compiled.stem)
+    pipeline = importlib.import_module(f"pipelines.{compiled.stem}").build({})
     Compiler().compile(pipeline, str(tmp_path / "again.yaml"))
     assert (tmp_path / "again.yaml").read_text() == compiled.read_text(), "run `make compile` and commit"
 

@@ -1,8 +1,11 @@
 """What sibling rooms need of each other, as protocols: `stages` plugs one into the other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from tongues.core.drops import Drop
+from tongues.core.records import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +94,30 @@ class Score(Protocol):
 
     def __call__(self, source: str, translated: str, source_lang: str, target_lang: str) -> float:
         """Score from 0 (worst) to 1 (best); the texts come without protected spans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of text that somebody wrote in the language.
+
+    Args:
+        id: digest of the text: the group of everything that is made from it.
+        title: of the article it comes from; may be empty.
+        text: as it was written.
+        source: origin, with its licence.
+    """
+
+    id: str
+    title: str
+    text: str
+    source: Source
+
+
+class Passages(Protocol):
+    """Native text to write from."""
+
+    def __call__(self, lang: str) -> Iterator[Passage | Drop]:
+        """The passages of one language (BCP-47), read as they are needed; none where there is no file.
+
+        What is in the files and cannot be used comes out as a drop with its reason, to be handed on.
+        """

@@ -5,6 +5,7 @@ Parquet cannot hold lone surrogates, so text that carries them is refused where 
 """
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,10 @@ Row = dict[str, Any]
 
 
 class ShardWriter:
-    """Writes rows one by one as ``part-00000.parquet`` and so on; memory stays at one batch.
+    """Writes rows one by one as ``part-00000.parquet`` and so on; memory stays at two batches.
+
+    One batch is compressed in a thread while the next one is made; an error of it is raised by the next
+    call, at the latest by `close`.
 
     Args:
         folder: created if absent; must hold no shard yet.
@@ -33,6 +37,8 @@ class ShardWriter:
         self._folder, self._schema, self._rows_per_shard = folder, schema, rows_per_shard
         self._batch: list[Row] = []
         self._parquet: pq.ParquetWriter | None = None
+        self._thread = ThreadPoolExecutor(1)
+        self._written: Future[None] | None = None
         self._shards = self._in_shard = self.rows = 0
 
     def __enter__(self) -> Self:
@@ -61,11 +67,16 @@ class ShardWriter:
 
     def close(self, *, complete: bool = True) -> None:
         """Write what is left; no rows still give one empty shard, to tell "nothing" from "missing"."""
-        if complete and (self._batch or self._shards == 0):
-            self._flush()
-        if self._parquet is not None:
-            self._parquet.close()
-            self._parquet = None
+        try:
+            if complete and (self._batch or self._shards == 0):
+                self._flush()
+            if complete:
+                self._wait()
+        finally:
+            self._thread.shutdown()
+            if self._parquet is not None:
+                self._parquet.close()
+                self._parquet = None
 
     def _flush(self) -> None:
         rows, self._batch = self._batch, []
@@ -76,12 +87,19 @@ class ShardWriter:
             path = self._folder / f"part-{self._shards:05d}.parquet"
             self._parquet = pq.ParquetWriter(path, self._schema, compression="zstd")
             self._shards += 1
+        self._wait()
         if table.num_rows:
-            self._parquet.write_table(table)
+            self._written = self._thread.submit(self._parquet.write_table, table)
         self._in_shard += table.num_rows
         if self._in_shard == self._rows_per_shard:
+            self._wait()
             self._parquet.close()
             self._parquet, self._in_shard = None, 0
+
+    def _wait(self) -> None:
+        written, self._written = self._written, None
+        if written is not None:
+            written.result()
 
 
 def write_shards(

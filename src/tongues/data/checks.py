@@ -64,6 +64,11 @@ def standard_checks(
     ]
 
 
+def written_checks() -> list[Check]:
+    """The checks of a text that a model wrote from another one in the same language, besides its language."""
+    return [check_empty, check_loop, check_meta_comment, check_script]
+
+
 def check_empty(source: str, translated: str, source_lang: str, target_lang: str) -> Verdict:
     """Fail a translation with nothing visible in it, unless the source has nothing either."""
     lost = _is_visible(source) and not _is_visible(translated)

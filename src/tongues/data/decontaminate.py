@@ -91,7 +91,7 @@ def contaminated_groups(rows: Iterable[Item], prompts: Sequence[Prompt]) -> dict
 
 def _fields(row: Item) -> tuple[str, ...]:
     if isinstance(row, Record):
-        return tuple(message.content for message in row.messages)
+        return (*(message.content for message in row.messages), row.meta.get("rejected", ""))
     return row.instruction, row.input, row.output
 
 

@@ -36,13 +36,17 @@ def mask(text: str) -> tuple[str, Counter[str]]:
 
 
 def mask_record(record: Record) -> tuple[Record, Counter[str]]:
-    """Mask all turns of a record; its id follows the new text."""
+    """Mask all turns of a record, and the worse answer of a pair; its id follows the new text."""
     counts: Counter[str] = Counter()
     turns: list[Message] = []
     for message in record.messages:
         text, found = mask(message.content)
         counts += found
         turns.append(replace(message, content=text))
+    meta = dict(record.meta)
+    if worse := meta.get("rejected"):
+        meta["rejected"], found = mask(worse)
+        counts += found
     if not counts:
         return record, counts
     masked = Record.create(
@@ -51,7 +55,7 @@ def mask_record(record: Record) -> tuple[Record, Counter[str]]:
         method=record.method,
         source=record.source,
         steps=record.steps,
-        meta=record.meta,
+        meta=meta,
     )
     return masked, counts
 

@@ -23,11 +23,12 @@ from tongues.inference.chat import Chat, ChatMessage
 from tongues.inference.chat_answer import cut_off, said_in, with_tokens
 from tongues.inference.counts import EngineCounts
 from tongues.inference.dispatch import Dispatcher
-from tongues.inference.engine import Outcome, Unit, encodable, failed
+from tongues.inference.engine import Engine, Outcome, Unit, encodable, failed
 from tongues.inference.json_answer import excerpt, read_json
 from tongues.inference.ledger import Ledger
 
 MALFORMED = "malformed-answer"
+_ANY = "und"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -127,9 +128,11 @@ class Writer:
         section: the chat engine.
         ledger: asked before the engine, told before anyone else.
         budget: what may be spent.
-        lang: BCP-47 code of the answers; keys of the ledger hold it.
+        lang: BCP-47 code of the language that is written for. The ledger does not go by it: all that
+            matters stands in the prompt, and what two languages ask alike is paid for once.
         replay_only: never ask the engine; what the ledger does not hold is an error.
         first_wait_s: see `HttpEngine`.
+        engine: in place of a `PromptedChat` of the section.
     """
 
     def __init__(
@@ -141,8 +144,9 @@ class Writer:
         *,
         replay_only: bool = False,
         first_wait_s: float = 0.5,
+        engine: Engine | None = None,
     ) -> None:
-        self.engine = PromptedChat(section, first_wait_s=first_wait_s)
+        self.engine: Engine = engine or PromptedChat(section, first_wait_s=first_wait_s)
         self.counts = EngineCounts(self.engine.name)
         self.lang = lang
         self._ledger, self._budget, self._replay_only = ledger, budget, replay_only
@@ -151,7 +155,7 @@ class Writer:
     @property
     def step(self) -> Step:
         """What a record made from its answers says was done."""
-        return self.engine.step(self.lang, self.lang)
+        return self.engine.step(_ANY, _ANY)
 
     async def write(self, prompt: Prompt) -> Outcome:
         """One answer.
@@ -162,8 +166,12 @@ class Writer:
         """
         if not all(encodable(message["content"]) for message in prompt.messages):
             return failed("not-unicode", "lone surrogate in the prompt")
+        return await self.ask(prompt.text())
+
+    async def ask(self, text: str) -> Outcome:
+        """The answer to a text as the engine is handed it; raises what `write` does."""
         self._dispatcher = self._dispatcher or self._opened()
-        return await self._dispatcher.ask([prompt.text()])[0]
+        return await self._dispatcher.ask([text])[0]
 
     async def aclose(self) -> None:
         """Stop what is under way; answers that arrive within some seconds are kept."""
@@ -177,15 +185,18 @@ class Writer:
         Raises:
             EngineError: what the engine said last.
         """
-        if self._dispatcher is not None and (error := self._dispatcher.silence()):
+        # Answers of the ledger are the engine's too: a rerun may have nothing but hopeless prompts left.
+        if self._dispatcher is None or self.counts.ledger_hits:
+            return
+        if error := self._dispatcher.silence():
             raise error
 
     def _opened(self) -> Dispatcher:
         """Made on the loop that it lives on."""
         return Dispatcher(
             self.engine,
-            self.lang,
-            self.lang,
+            _ANY,
+            _ANY,
             self._ledger,
             self._budget,
             self.counts,

@@ -48,6 +48,15 @@ def draw_without_replacement(groups: Iterable[str], rows: int, *name: str | int)
     return sorted(groups, key=lambda group: (_number(*name, group), group))[:rows]
 
 
+def rank(*name: str | int) -> int:
+    """A place in a random order, to sort by where not all there is stands in memory.
+
+    Args:
+        name: what identifies the draw, and the option.
+    """
+    return _number(*name)
+
+
 def _number(*name: str | int) -> int:
     """A number below 2**64: BLAKE2b of the parts, each on its own line."""
     line = "\n".join(map(str, name)).encode()

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 import tongues.methods
+from tongues.core.drops import Drop
 from tongues.core.errors import RecipeError
 from tongues.core.records import Record
 from tongues.core.store import AlignedStore
@@ -23,8 +24,8 @@ class Builder(Protocol):
 
     def __call__(
         self, store: AlignedStore, section: Any, *, languages: Sequence[str], source_lang: str, seed: int
-    ) -> Iterator[Record]:
-        """Build the records of one method.
+    ) -> Iterator[Record | Drop]:
+        """Build the records of one method; what it takes out of the store by judging it comes as a drop.
 
         Args:
             store: every item in every language.
@@ -68,7 +69,7 @@ def author(section: Any) -> Author | None:
         RecipeError: there is no method of that name.
     """
     write: Author | None = getattr(_module(section.method), "write", None)
-    return write if getattr(section, "writes", True) else None
+    return write if getattr(section, "writes", False) else None
 
 
 def _module(method: str) -> ModuleType:

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tongues.core.drops import Drop
-from tongues.core.ports import Identify
+from tongues.core.ports import Check, Identify, Passage, Passages
 from tongues.core.progress import Progress
 from tongues.core.records import Record
 from tongues.core.store import AlignedStore
 from tongues.inference.writer import Writer
+
+
+def no_passages(lang: str) -> Iterator[Passage | Drop]:
+    """For a method that needs none."""
+    return iter(())
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Desk:
         seed: the recipe's seed; with the same answers of the model, equal seeds give equal records.
         identify: guesses the language of a text among candidates.
         progress: counted up for each item; the writer's `write_all` does it.
+        passages: the native texts that the section names, for a method that writes from them.
+        checks: what a text that the model wrote goes through, besides its language; what it was written from
+            stands in the place of the source.
     """
 
     store: AlignedStore
@@ -39,6 +47,8 @@ class Desk:
     seed: int
     identify: Identify
     progress: Progress | None = None
+    passages: Passages = no_passages
+    checks: Sequence[Check] = ()
 
 
 class Author(Protocol):

@@ -123,7 +123,9 @@ class _Assembler:
         aligned = AlignedStore.load(rows, source_lang=source_lang, scratch=self.folder / _SCRATCH)
         with RecordSpill(self.folder / _SCRATCH / "spill") as spill:
             for record in chain(self._built(aligned), _read(written)):
-                if drop := self._unfit(record, contaminated):
+                if isinstance(record, Drop):
+                    sorter.drop(record)
+                elif drop := self._unfit(record, contaminated):
                     sorter.drop(drop)
                 else:
                     spill.add(self._masked(record))
@@ -173,7 +175,7 @@ class _Assembler:
             tallies=sorter.tallies, facts=facts, content_sha256=self.digest.hexdigest(), leave=(_SCRATCH,)
         )
 
-    def _built(self, store: AlignedStore) -> Iterator[Record]:
+    def _built(self, store: AlignedStore) -> Iterator[Record | Drop]:
         recipe = self.given.recipe
         build = partial(
             _build, store, languages=recipe.languages, source_lang=recipe.source.lang, seed=recipe.seed
@@ -217,7 +219,7 @@ class _Assembler:
 
 def _build(
     store: AlignedStore, section: Any, *, languages: tuple[str, ...], source_lang: str, seed: int
-) -> Iterator[Record]:
+) -> Iterator[Record | Drop]:
     if build := builder(section.method):
         yield from build(store, section, languages=languages, source_lang=source_lang, seed=seed)
 

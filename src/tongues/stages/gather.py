@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from tongues.core.digests import RowsDigest, digest_file
 from tongues.core.errors import DataError
@@ -10,7 +11,7 @@ from tongues.core.records import ALIGNED_SCHEMA, AlignedRow, SourceRow
 from tongues.core.shards import read_shards, write_shards
 from tongues.stages.given import Given
 from tongues.stages.ledger import compact_segments
-from tongues.stages.quality import fetch_parallel, measure
+from tongues.stages.quality import fetch_parallel, judge_rows, measure
 from tongues.stages.translation_report import Gathered, write_reports
 from tongues.stages.workspace import Output, Report, Workspace, fresh
 
@@ -42,6 +43,8 @@ def gather(given: Given, workspace: Workspace, source: Output, translations: Seq
         write_shards(folder / "rows", ALIGNED_SCHEMA, (_noted(row, gathered, digest) for row in rows))
         _require_whole(source, by_lang)
         quality = measure(given, workspace, source)
+        for lang, judged in judge_rows(given, workspace, folder / "rows").items():
+            quality[lang] = [*quality.get(lang, []), *judged]
         write_reports(folder, recipe.name, gathered, quality, folder / "rows")
         compact_segments(workspace)
         return Report(tallies=gathered.tallies, content_sha256=digest.hexdigest())
@@ -51,11 +54,14 @@ def gather(given: Given, workspace: Workspace, source: Output, translations: Seq
     quality_section = recipe.translation.quality
     if uri := given.located.translation.quality.reference_uri:
         inputs["reference"] = digest_file(fetch_parallel(uri, workspace))
-    params = {
+    params: dict[str, Any] = {
         "lang": recipe.source.lang,
         "languages": recipe.languages,
         "round_trip_sentences": quality_section.round_trip_sentences,
     }
+    if judge := quality_section.judge:
+        engine = judge.engine.model_dump(mode="json", include={"model", "temperature", "max_output_tokens"})
+        params["judge"] = {"rows": judge.rows, "engine": engine}
     return workspace.finish("gather", recipe=recipe, inputs=inputs, params=params, work=work)
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from tongues.core.digests import RowsDigest
 from tongues.core.drops import Drop
+from tongues.core.ports import Identify
 from tongues.core.progress import LineProgress
 from tongues.core.recipe import GenerationSection, Recipe
 from tongues.core.records import RECORD_SCHEMA, Record
 from tongues.core.shards import write_shards
 from tongues.core.store import AlignedStore
-from tongues.data.language_id import RestrictedIdentifier
+from tongues.data.checks import written_checks
+from tongues.data.language_id import RestrictedIdentifier, tellable
 from tongues.inference.budget import Budget
 from tongues.inference.counts import EngineCounts
 from tongues.inference.ledger import Ledger
@@ -20,6 +22,7 @@ from tongues.methods.registry import author
 from tongues.methods.writing import Desk
 from tongues.stages.given import Given
 from tongues.stages.ledger import open_ledger
+from tongues.stages.passages import passage_inputs, passages_of
 from tongues.stages.rows import Sorter
 from tongues.stages.workspace import Output, Report, Workspace, fresh
 
@@ -63,7 +66,8 @@ def generate(given: Given, workspace: Workspace, store: Output) -> Output | None
         "source_lang": recipe.source.lang,
         "seed": recipe.seed,
     }
-    return workspace.finish("generate", recipe=recipe, inputs={"store": store}, params=params, work=work)
+    inputs: dict[str, Output | str] = {"store": store, **passage_inputs(authors, workspace)}
+    return workspace.finish("generate", recipe=recipe, inputs=inputs, params=params, work=work)
 
 
 def _authored(recipe: Recipe) -> list[Any]:
@@ -104,15 +108,15 @@ class _Desks:
 
     def _written(self) -> Iterator[Record | Drop]:
         for lang in self.languages:
-            for method in _authored(self.given.located):
-                yield from self._by(method, lang)
+            for number, method in enumerate(_authored(self.given.located), start=1):
+                yield from self._by(method, f"{method.method}-{number}", lang)
 
-    def _by(self, method: Any, lang: str) -> Iterator[Record | Drop]:
-        write = author(method)
-        if write is not None:
-            writer = self._writer(lang, f"{self.folder.name}-{method.method}-{lang}")
-            yield from write(method, self._desk(writer, method.method))
-            self.counts[f"{method.method} {lang}"] = writer.counts
+    def _by(self, method: Any, name: str, lang: str) -> Iterator[Record | Drop]:
+        """One entry of the recipe; several may have one method, so they are named by number too."""
+        if write := author(method):
+            writer = self._writer(lang, f"{self.folder.name}-{name}-{lang}")
+            yield from write(method, self._desk(writer, method))
+            self.counts[f"{name} {lang}"] = writer.counts
 
     def _writer(self, lang: str, account: str) -> Writer:
         share = 1 / (len(self.languages) * len(_authored(self.given.recipe)))
@@ -120,8 +124,8 @@ class _Desks:
         budget = Budget(self.section.budget, share=share, spent=spent, account=account)
         return Writer(self.section.engine, self.ledger, budget, lang, replay_only=self.section.replay_only)
 
-    def _desk(self, writer: Writer, method: str) -> Desk:
-        recipe, name = self.given.recipe, f"generate {method} {writer.lang}"
+    def _desk(self, writer: Writer, method: Any) -> Desk:
+        recipe, name = self.given.recipe, f"generate {method.method} {writer.lang}"
         return Desk(
             store=self.store,
             writer=writer,
@@ -129,9 +133,15 @@ class _Desks:
             languages=recipe.languages,
             source_lang=recipe.source.lang,
             seed=recipe.seed,
-            identify=self.identify,
+            identify=self._identify(writer.lang),
             progress=LineProgress(name, None, "items", say=self.workspace.say),
+            checks=written_checks(),
+            passages=passages_of(method, self.workspace, self.identify),
         )
+
+    def _identify(self, lang: str) -> Identify:
+        """A guess among those candidates that can be told from the language written in, and it."""
+        return lambda text, candidates: self.identify(text, tellable(candidates, lang))
 
     def _noted(self, record: Record) -> dict[str, Any]:
         self.digest.add(record.id)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from tongues.core.errors import PreflightError, ProblemsError, TonguesError
+from tongues.core.recipe.evaluation import LANG
+from tongues.evaluation.published import read_published
 from tongues.evaluation.suite import load_suite
 from tongues.inference.chat import chat_problems
 from tongues.methods.registry import author
@@ -11,6 +13,8 @@ from tongues.platform import storage
 from tongues.platform.mlflow_connection import reach, resolve_tracking_uri
 from tongues.platform.model_versions import source_problem
 from tongues.stages.given import Given
+from tongues.stages.passages import passage_problems
+from tongues.stages.suite_files import partial_tasks, published_uris
 from tongues.stages.workspace import Workspace
 from tongues.translation.chain import check_chain
 from tongues.tuning.base_model import check_base
@@ -34,6 +38,7 @@ def preflight(given: Given, workspace: Workspace | None = None) -> None:
         _base_model,
         _suite_files,
         _suite,
+        _judge,
     ]
     if workspace is not None:
         checks.append(partial(_registry, workspace))
@@ -77,16 +82,11 @@ def _parallel(given: Given) -> None:
 
 
 def _suite_files(given: Given) -> None:
-    suite = given.located.evaluation.suite
-    named = {
-        "choices_uri": suite.choices_uri,
-        "translation_uri": suite.translation_uri,
-        "open_uri": suite.open_uri,
-    }
+    suite, languages = given.located.evaluation.suite, (given.recipe.source.lang, *given.recipe.languages)
     missing = [
-        f"evaluation.suite.{k}: no such file: {uri}"
-        for k, uri in named.items()
-        if uri and not storage.exists(uri)
+        f"evaluation.suite.{task}_uri: no such file: {uri}"
+        for task, uri in suite.uris.items()
+        if not (published_uris(uri, languages) if LANG in uri else storage.exists(uri))
     ]
     if missing:
         raise PreflightError(missing)
@@ -94,18 +94,36 @@ def _suite_files(given: Given) -> None:
 
 def _suite(given: Given) -> None:
     """Read the suite itself where it lies on this disk; a remote one is read when it is needed."""
-    section = given.located.evaluation.suite
-    uris = (section.choices_uri, section.translation_uri, section.open_uri)
-    paths = [storage.local_path(uri) if uri else None for uri in uris]
-    if all(path is None or path.is_file() for path in paths) and any(paths):
+    section, source = given.located.evaluation.suite, given.recipe.source.lang
+    own = {task: storage.local_path(uri) for task, uri in section.uris.items() if LANG not in uri}
+    if own and all(path is not None and path.is_file() for path in own.values()):
         load_suite(
             section.name,
             languages=given.recipe.languages,
-            source_lang=given.recipe.source.lang,
-            choices=paths[0],
-            translation=paths[1],
-            open=paths[2],
+            source_lang=source,
+            choices=own.get("choices"),
+            translation=own.get("translation"),
+            open=own.get("open"),
+            qa=own.get("qa"),
+            math=own.get("math"),
         )
+    for task in partial_tasks(section):
+        uris = published_uris(section.uris[task], (source, *given.recipe.languages))
+        paths = {lang: storage.local_path(uri) for lang, uri in uris.items()}
+        read_published(section.format_of(task), {lang: path for lang, path in paths.items() if path})
+
+
+def _judge(given: Given) -> None:
+    """Ask for the judges' models, where there are judges."""
+    judges = {
+        "evaluation.judge.engine": given.located.evaluation.judge,
+        "translation.quality.judge.engine": given.located.translation.quality.judge,
+    }
+    problems = [
+        line for where, judge in judges.items() if judge for line in chat_problems(judge.engine, where)
+    ]
+    if problems:
+        raise PreflightError(problems)
 
 
 def _engine(given: Given) -> None:
@@ -118,9 +136,10 @@ def _generation(given: Given) -> None:
     recipe = given.located
     if not any(author(section) for section in recipe.dataset.methods):
         return
-    if recipe.generation is None:
-        raise PreflightError(["generation.engine is missing: name the chat model that writes"])
-    if problems := chat_problems(recipe.generation.engine, "generation.engine"):
+    problems = passage_problems(recipe.dataset.methods)
+    if recipe.generation is not None:
+        problems += chat_problems(recipe.generation.engine, "generation.engine")
+    if problems:
         raise PreflightError(problems)
 
 

@@ -1,21 +1,30 @@
 """Every recipe that comes with tongues can be read, and what it names is there."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tongues.core.languages import language
-from tongues.core.recipe_file import load_recipe, located
+from tongues.core.recipe_file import load_recipe, located, parse_recipe
 from tongues.methods.registry import methods
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 SHIPPED = sorted(RECIPES.glob("*.yaml"))
-ON_QUICKSTART_DATA = {"quickstart", "sphinx-quick", "taco-quick", "crossin-quick"}
-OF_A_PAPER = {"sphinx", "taco", "crossin"}
+ON_QUICKSTART_DATA = {
+    "quickstart",
+    "sphinx-quick",
+    "taco-quick",
+    "crossin-quick",
+    "ultralink-quick",
+    "ablation-quick",
+}
+OF_A_PAPER = {"sphinx", "taco", "crossin", "ultralink"}
+OF_SEVERAL = {"combined", "ablation"}
 
 
 def test_shipped_recipes_are_all_looked_at() -> None:
-    assert {path.stem for path in SHIPPED} >= ON_QUICKSTART_DATA | OF_A_PAPER
+    assert {path.stem for path in SHIPPED} >= ON_QUICKSTART_DATA | OF_A_PAPER | OF_SEVERAL
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -45,3 +54,14 @@ def test_shipped_sphinx_recipe_has_the_languages_and_sizes_that_its_comments_sta
 def test_shipped_recipe_opens_with_what_it_does_and_how_to_run_it(path: Path) -> None:
     head = path.read_text(encoding="utf-8").split("schema_version")[0]
     assert all(word in head for word in ("# Command:", "# Hardware:", "# Time:"))
+
+
+def test_shipped_ultralink_recipe_reads_as_it_says_without_its_comment_marks() -> None:
+    path = RECIPES / "ultralink-quick.yaml"
+    _, body = path.read_text(encoding="utf-8").split("schema_version", 1)
+    whole = "schema_version" + re.sub(r"^#", "", body, flags=re.MULTILINE)
+    recipe = located(parse_recipe(whole.encode(), where=path.name), str(RECIPES))
+    (method,) = recipe.dataset.methods
+    assert recipe.generation is not None
+    assert [file.lang for file in method.dialogues.passages.files] == list(recipe.languages)
+    assert all(Path(file.uri).is_file() for file in method.dialogues.passages.files)

@@ -43,7 +43,15 @@ def written(writer: Writer, prompts: list[Prompt]) -> list[Outcome]:
 
 def test_answers_come_in_the_order_of_the_prompts_and_are_never_asked_for_twice(ledger):
     prompts = [prompt(f"number {n}") for n in range(60)]
-    with openai_faults.FaultyEndpoint(lambda number, text: "500" if number % 5 == 0 else "ok") as endpoint:
+    failing = {f"number {n}" for n in range(0, 60, 5)}
+
+    def choose(number: int, text: str) -> str:
+        if text not in failing:
+            return "ok"
+        failing.remove(text)
+        return "500"
+
+    with openai_faults.FaultyEndpoint(choose) as endpoint:
         first = written(writer_at(endpoint, ledger), prompts)
         asked = len(endpoint.requests)
         second = written(writer_at(endpoint, ledger), prompts)
@@ -69,11 +77,19 @@ def test_sample_shape_and_wishes_reach_the_endpoint_and_are_part_of_the_key(ledg
     assert len({one.text() for one in wishes}) == 3
 
 
-def test_another_language_is_another_answer(ledger):
+def test_what_two_languages_ask_alike_is_paid_for_once(ledger):
     with openai_faults.FaultyEndpoint() as endpoint:
         for lang in ("es", "ca", "es"):
             written(writer_at(endpoint, ledger, lang=lang), [prompt("say")])
-        assert len(endpoint.requests) == 2
+        assert len(endpoint.requests) == 1
+
+
+def test_a_rerun_with_nothing_but_hopeless_prompts_left_can_finish(ledger):
+    prompts = [prompt(f"number {n}") for n in range(5)]
+    with openai_faults.FaultyEndpoint(lambda number, text: "empty" if "3" in text else "ok") as endpoint:
+        for _ in range(2):
+            outcomes = written(writer_at(endpoint, ledger), prompts)
+            assert [outcome.reason for outcome in outcomes] == ["ok", "ok", "ok", "empty-answer", "ok"]
 
 
 def test_a_model_that_never_answers_is_an_error_and_not_a_pile_of_drops(ledger):

@@ -21,8 +21,19 @@ SECTIONS: list[dict[str, object]] = [
     {"method": "taco", "english_rows": None},
     {"method": "crossin", "base": 3, "en2x": 6, "x2en": 6, "x2x": 6, "trans": 6},
     {"method": "qalign", "english_rows": 2},
+    {"method": "sdrrl", "answers": "given", "translation": None},
 ]
-IN_ENGLISH = ("/english", "/base", "/x2en", "/x2x", "/trans", "qalign")
+IN_ENGLISH = (
+    "/english",
+    "/base",
+    "/x2en",
+    "/x2x",
+    "/trans",
+    "qalign",
+    "-source",
+    "/switched",
+    "/translation",
+)
 hostile = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ["مرحبا \u202eabc\u202c", "你好。", "e\u0301\u0327", "a\x00b", "\ufeff", "[es]\n[en]", "\n"]
 )

@@ -21,7 +21,19 @@ def test_registry_finds_a_method_by_the_name_of_its_module(module) -> None:
 
 
 def test_registry_holds_no_module_that_is_not_a_method() -> None:
-    others = {"demand", "draws", "likeness", "pairs", "prompts", "registry", "shots"}
+    others = {
+        "agnostic",
+        "asking",
+        "demand",
+        "dialogues",
+        "draws",
+        "likeness",
+        "pairs",
+        "sift",
+        "prompts",
+        "registry",
+        "shots",
+    }
     assert not others & methods().keys()
 
 

@@ -7,9 +7,11 @@ and nowhere else. The same model validates on a laptop, in CI and in the pod. Lo
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tongues.core.languages import languages, unknown_language
+from tongues.core.recipe.ablation import VariantSection
+from tongues.core.recipe.cluster import NodePoolSection, StepName, TolerationSection
 from tongues.core.recipe.dataset import DatasetSection, MixtureSection
 from tongues.core.recipe.engines import (
     ApertiumEngine,
@@ -22,7 +24,7 @@ from tongues.core.recipe.engines import (
     PriceSection,
     Seq2SeqEngine,
 )
-from tongues.core.recipe.evaluation import EvaluationSection, GateSection, SuiteSection
+from tongues.core.recipe.evaluation import EvaluationSection, GateSection, JudgeSection, SuiteSection
 from tongues.core.recipe.generation import GenerationSection
 from tongues.core.recipe.methods import (
     CrossInMethod,
@@ -37,6 +39,7 @@ from tongues.core.recipe.methods import (
     TacoMethod,
     TierRows,
 )
+from tongues.core.recipe.passages import PassageFile
 from tongues.core.recipe.section import Name, Section, Sha256, Share, Weight
 from tongues.core.recipe.selection import FieldAction, SelectionRule, SelectionSection
 from tongues.core.recipe.serving import RegistrySection, ServingSection
@@ -50,14 +53,24 @@ from tongues.core.recipe.tuning import (
     TakeSection,
     TuningSection,
 )
+from tongues.core.recipe.ultralink import (
+    AgnosticSection,
+    DialoguesSection,
+    KindRows,
+    PassagesSection,
+    UltraLinkMethod,
+)
+from tongues.core.recipe.written import OkapiMethod, ReverseMethod, SdrrlMethod
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AgnosticSection",
     "ApertiumEngine",
     "BaseModelSection",
     "BudgetSection",
     "CrossInMethod",
     "DatasetSection",
+    "DialoguesSection",
     "DirectMethod",
     "EndpointSection",
     "EngineSection",
@@ -66,6 +79,8 @@ __all__ = [
     "GateSection",
     "GenerationSection",
     "GoogleEngine",
+    "JudgeSection",
+    "KindRows",
     "LanguageTier",
     "LengthRatio",
     "LibreTranslateEngine",
@@ -74,7 +89,11 @@ __all__ = [
     "MixtureSection",
     "Name",
     "NetworkEngine",
+    "NodePoolSection",
+    "OkapiMethod",
     "OpenAIEngine",
+    "PassageFile",
+    "PassagesSection",
     "PreferenceSection",
     "PriceSection",
     "PromptTemplate",
@@ -82,8 +101,10 @@ __all__ = [
     "QualitySection",
     "Recipe",
     "RegistrySection",
+    "ReverseMethod",
     "Rows",
     "SafetySection",
+    "SdrrlMethod",
     "Section",
     "SelectionRule",
     "SelectionSection",
@@ -96,12 +117,16 @@ __all__ = [
     "SourceSection",
     "SphinxMethod",
     "StageSection",
+    "StepName",
     "SuiteSection",
     "TacoMethod",
     "TakeSection",
     "TierRows",
+    "TolerationSection",
     "TranslationSection",
     "TuningSection",
+    "UltraLinkMethod",
+    "VariantSection",
     "Weight",
 ]
 
@@ -139,6 +164,11 @@ class Recipe(Section):
     """Where runs and versions are kept."""
     serving: ServingSection = ServingSection()
     """How the promoted model answers."""
+    node_pools: dict[StepName, NodePoolSection] = Field(default={})
+    """On a cluster: pipeline step to the nodes it runs on; `tongues compile RECIPE` and `tongues submit` put
+    them into the pipeline."""
+    ablation: tuple[VariantSection, ...] = ()
+    """Variants to compare with the recipe as it stands, which is their baseline; nothing is promoted."""
 
     @field_validator("languages")
     @classmethod
@@ -148,6 +178,51 @@ class Recipe(Section):
         if problems:
             raise ValueError("; ".join(problems))
         return codes
+
+    @property
+    def baseline(self) -> str:
+        """What tables call the recipe as it stands: the names of its methods."""
+        return "+".join(section.method for section in self.dataset.methods)
+
+    def variant(self, name: str) -> "Recipe":
+        """The recipe of one variant alone.
+
+        Args:
+            name: of the variant, or `baseline` for the recipe as it stands.
+
+        Raises:
+            KeyError: there is none of that name.
+            ValidationError: with it the recipe does not hold together.
+        """
+        values = self.model_dump(mode="json", exclude={"ablation"})
+        if name != self.baseline:
+            chosen = {one.name: one for one in self.ablation}[name].model_dump(mode="json")
+            values["dataset"]["methods"] = chosen["methods"]
+            values["translation"]["selection"] = chosen["selection"] or values["translation"]["selection"]
+        return Recipe.model_validate(values | {"name": f"{self.name}-{name}".replace("+", "-")[:50]})
+
+    @model_validator(mode="after")
+    def _someone_writes(self) -> Self:
+        writing = [section.method for section in self.dataset.methods if getattr(section, "writes", False)]
+        if writing and self.generation is None:
+            raise ValueError(
+                f"generation is missing: {', '.join(writing)} has a chat model write; name it under "
+                "generation.engine"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _variants(self) -> Self:
+        names = [self.baseline, *(one.name for one in self.ablation)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"ablation: {', '.join(twice)} is there twice; the recipe itself is one of them")
+        for one in self.ablation:
+            try:
+                self.variant(one.name)
+            except ValidationError as error:
+                told = "; ".join(str(item["msg"]) for item in error.errors(include_url=False))
+                raise ValueError(f"ablation: {one.name}: {told}") from None
+        return self
 
     @model_validator(mode="after")
     def _teach_new(self) -> Self:

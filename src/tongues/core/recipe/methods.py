@@ -5,6 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from tongues.core.recipe.section import Section, known_language
+from tongues.core.recipe.ultralink import UltraLinkMethod
+from tongues.core.recipe.written import OkapiMethod, ReverseMethod, SdrrlMethod
 from tongues.core.taco_format import Layout
 
 
@@ -173,5 +175,14 @@ class QAlignMethod(Section):
 
 
 MethodSection = Annotated[
-    DirectMethod | SphinxMethod | TacoMethod | CrossInMethod | QAlignMethod, Field(discriminator="method")
+    DirectMethod
+    | SphinxMethod
+    | TacoMethod
+    | CrossInMethod
+    | QAlignMethod
+    | SdrrlMethod
+    | ReverseMethod
+    | OkapiMethod
+    | UltraLinkMethod,
+    Field(discriminator="method"),
 ]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from tongues.core.recipe.engines import EngineSection
+from tongues.core.recipe.engines import EngineSection, OpenAIEngine
 from tongues.core.recipe.section import Section, Share, known_language
 from tongues.core.recipe.selection import SelectionSection
 
@@ -33,6 +33,17 @@ class BudgetSection(Section):
     """Tokens in and out."""
 
 
+class QualityJudgeSection(Section):
+    """A chat model that rates translations of rows of the store for adequacy and fluency, 1 to 5 each."""
+
+    engine: OpenAIEngine
+    """The judge; its verdicts are kept in the ledger."""
+    rows: PositiveInt = 50
+    """Rows per language, drawn by their digest."""
+    budget: BudgetSection = BudgetSection()
+    """Where to stop; each language has an equal share."""
+
+
 class QualitySection(Section):
     """How translations are measured once they are made; it drops nothing."""
 
@@ -40,6 +51,8 @@ class QualitySection(Section):
     """Sentences per language that are translated back and compared (TaCo, arXiv 2311.10797: 1,000)."""
     reference_uri: str | None = None
     """Parallel text (JSONL: id, lang, text) to translate and score against; none when absent."""
+    judge: QualityJudgeSection | None = None
+    """Who rates a sample of the translations; nobody when absent."""
 
 
 class TranslationSection(Section):
