@@ -1,28 +1,32 @@
-"""Claim: a million records are mixed, freed of duplicates and split at 50,000 a second on one core, and near
+"""Claim: a million records are mixed, freed of duplicates and split at 50,000 a second on two cores, and near
 duplicates are found 10 times as fast as with datasketch, in flat memory and without losing a cluster.
 
 Records in four languages (one of them without spaces) are put together from real sentences, with duplicates
 planted among them: 5 % exact, 3 % with other case, blanks and punctuation, 4 % with 3 % of the words
-replaced, 3 % with 10 %. The peer gets the texts of the first records of the same data in the same run: lower
-case, runs of letters, three words in a row, 128 permutations, threshold 0.7. Recall is over planted pairs
-whose true Jaccard similarity, computed here from scratch, is at least 0.7. Every pass runs in a process of
-its own, so that the peak of its memory is its own. The real sentences are few; further ones are made of them
-by replacing 30 % of the words, until there is one for every 16 records, so that it does not depend on the
-number of records how many share a sentence. `ratio` is our records per second of processor time divided by
-datasketch's, which are the same as seconds where nothing else runs.
+replaced, 3 % with 10 %. A tenth, four tenths and all of them are measured, which shows how time grows. The
+peer gets the texts of the first records of the same data in the same run: lower case, runs of letters, three
+words in a row, 128 permutations, threshold 0.7. Recall is over planted pairs whose true Jaccard similarity,
+computed here from scratch, is at least 0.7. Every pass runs in a process of its own, so that the peak of its
+memory is its own. The real sentences are few; further ones are made of them by replacing 30 % of the words,
+until there is one for every 16 records, so that it does not depend on the number of records how many share a
+sentence. `ratio` is our records per second of processor time divided by datasketch's, which are the same as
+seconds where nothing else runs; both use one core.
 """
 
 import argparse
 import json
 import multiprocessing
+import os
 import random
 import re
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import islice
+from math import log
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,7 +34,7 @@ import pyarrow.parquet
 
 from tongues.core.recipe import DatasetSection
 from tongues.core.records import RECORD_SCHEMA
-from tongues.core.shards import ShardWriter, shard_paths
+from tongues.core.shards import ROWS_PER_SHARD, ShardWriter, shard_paths
 from tongues.data.assembly import Assembly
 from tongues.data.clusters import Clusters
 from tongues.data.near_dedup import NearDuplicateFinder
@@ -46,6 +50,10 @@ BATCH = 8_192
 VARIED = 0.3
 RECORDS_PER_SENTENCE = 16
 CHECKED_PAIRS = 20_000
+Took = dict[str, float]
+"""What a pass took, and what it found."""
+Run = tuple[Took, Took | None]
+"""Exact pass and near pass."""
 MIXTURE = {"methods": [{"method": "direct"}, {"method": "crossin", "x2x": 1}], "validation_share": 0.05}
 
 
@@ -124,10 +132,11 @@ def records(corpus: Corpus, count: int) -> Iterator[tuple[str, str, str, str | N
         yield name, lang, text, None, ""
 
 
-def write(corpus: Corpus, count: int, folder: Path) -> list[tuple[str, str]]:
-    """Write the records as shards; returns planted pairs of true similarity at or above the threshold."""
-    stream, pairs, checked = records(corpus, count), [], 0
-    with ShardWriter(folder, RECORD_SCHEMA) as writer:
+def write(text: Path, count: int, folder: Path) -> None:
+    """Write the records as shards, and the planted pairs of true similarity at or above the threshold."""
+    stream, pairs, checked = records(Corpus(text, count // RECORDS_PER_SENTENCE), count), [], 0
+    size = min(ROWS_PER_SHARD, max(count // 10, 1))
+    with ShardWriter(folder / "records", RECORD_SCHEMA, rows_per_shard=size) as writer:
         while batch := list(islice(stream, BATCH)):
             writer.write_batch(_batch(batch))
             for name, lang, text, first, original in batch:
@@ -135,7 +144,7 @@ def write(corpus: Corpus, count: int, folder: Path) -> list[tuple[str, str]]:
                     checked += 1
                     if jaccard("\n".join(turns(text)), "\n".join(turns(original)), lang) >= THRESHOLD:
                         pairs.append((first, name))
-    return pairs
+    (folder / "pairs.json").write_text(json.dumps(pairs))
 
 
 def _batch(rows: list[tuple[str, str, str, str | None, str]]) -> pa.RecordBatch:
@@ -173,7 +182,7 @@ def jaccard(one: str, other: str, lang: str) -> float:
     return len(a & b) / len(a | b)
 
 
-def exact_pass(shards: Path, scratch: Path) -> dict[str, float]:
+def exact_pass(shards: list[Path], scratch: Path) -> Took:
     """Read the shards, drop exact duplicates, mix, split, and write what is left."""
     weights = dict.fromkeys(LANGS[:3], 1.0) | {"zh-Hans": 0.9}
     section = DatasetSection.model_validate(
@@ -198,52 +207,56 @@ def exact_pass(shards: Path, scratch: Path) -> dict[str, float]:
     return _took(started, spill.rows)
 
 
-def spilled(shards: Path, folder: Path) -> RecordSpill:
+def spilled(shards: list[Path], folder: Path) -> RecordSpill:
     """The records of the shards, in order of id."""
     with RecordSpill(folder) as spill:
-        for path in shard_paths(shards):
-            with pa.parquet.ParquetFile(path) as parquet:
-                for batch in parquet.iter_batches(batch_size=BATCH):
-                    spill.add_batch(batch)
+        for batch in batches(shards):
+            spill.add_batch(batch)
     return spill
 
 
-def near_pass(shards: Path, scratch: Path, pairs: list[tuple[str, str]]) -> dict[str, float]:
-    """Find near duplicates among the records as they stand, and compare with what was planted."""
+def batches(shards: list[Path], columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The records of the shards as they stand."""
+    for path in shards:
+        with pa.parquet.ParquetFile(path) as parquet:
+            yield from parquet.iter_batches(batch_size=BATCH, columns=columns)
+
+
+def near_pass(
+    shards: list[Path], scratch: Path, pairs: list[tuple[str, str]], count: int | None = None
+) -> Took:
+    """Find near duplicates among the first records as they stand, and compare with what was planted."""
     _loaded()
     started = time.perf_counter(), time.process_time()
     rows = 0
     places: dict[str, int] = {}
     wanted = {name for pair in pairs for name in pair}
     with NearDuplicateFinder(scratch / "near", threshold=THRESHOLD) as finder:
-        for path in shard_paths(shards):
-            with pa.parquet.ParquetFile(path) as parquet:
-                for batch in parquet.iter_batches(batch_size=BATCH, columns=["id", "messages", "lang"]):
-                    finder.add(texts(batch), batch.column("lang").to_pylist())
-                    if wanted:
-                        ids = batch.column("id").to_pylist()
-                        places |= {name: rows + at for at, name in enumerate(ids) if name in wanted}
-                    rows += batch.num_rows
+        for whole in batches(shards, ["id", "messages", "lang"]):
+            batch = whole.slice(0, None if count is None else count - rows)
+            finder.add(texts(batch), batch.column("lang").to_pylist())
+            if wanted:
+                ids = batch.column("id").to_pylist()
+                places |= {name: rows + at for at, name in enumerate(ids) if name in wanted}
+            rows += batch.num_rows
+            if rows == count:
+                break
         found = finder.find()
-    took = _took(started, rows)
-    stays = found.stays
-    missed = sum(bool(stays[places[one]] and stays[places[other]]) for one, other in pairs)
-    took["recall"] = 1 - missed / max(len(pairs), 1)
-    took["removed"] = int((~stays).sum())
-    took["over_removed"] = int((~stays[found.survivor]).sum())
-    return took
+    took, stays = _took(started, rows), found.stays
+    there = [(places[one], places[other]) for one, other in pairs if one in places and other in places]
+    missed = sum(bool(stays[one] and stays[other]) for one, other in there)
+    took |= {"pairs": len(there), "recall": 1 - missed / max(len(there), 1)}
+    return took | {"removed": int((~stays).sum()), "over_removed": int((~stays[found.survivor]).sum())}
 
 
-def peer_pass(shards: Path, count: int) -> dict[str, float]:
+def peer_pass(shards: list[Path], count: int) -> Took:
     """The peer on the first records."""
     from datasketch import MinHash, MinHashLSH
 
     bodies, langs = [], []
-    for path in shard_paths(shards):
-        with pa.parquet.ParquetFile(path) as parquet:
-            for batch in parquet.iter_batches(batch_size=BATCH, columns=["messages", "lang"]):
-                bodies += texts(batch)
-                langs += batch.column("lang").to_pylist()
+    for batch in batches(shards, ["messages", "lang"]):
+        bodies += texts(batch)
+        langs += batch.column("lang").to_pylist()
         if len(bodies) >= count:
             break
     started = time.perf_counter(), time.process_time()
@@ -265,84 +278,114 @@ def _loaded() -> None:
     shingles(["warm up"])
 
 
-def _took(started: tuple[float, float], rows: int) -> dict[str, float]:
+def _took(started: tuple[float, float], rows: int) -> Took:
     wall, cpu = time.perf_counter() - started[0], time.process_time() - started[1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
     return {"rows": rows, "wall_s": wall, "cpu_s": cpu, "records_per_s": rows / wall, "peak_rss_gib": peak}
 
 
-def alone(function: str, *arguments: object) -> dict[str, float]:
-    """Run one of the passes in a fresh process."""
+def alone(function: str, *arguments: object) -> Took:
+    """Run a function of this module in a fresh process, which ours must stay smaller than."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        result: dict[str, float] = pool.apply(globals()[function], arguments)
+        result: Took = pool.apply(globals()[function], arguments)
         return result
 
 
-def measure(corpus: Corpus, count: int, peer_rows: int, say: bool, folder: Path) -> dict[str, object]:
-    sizes = sorted({count // 4, count // 2, count})
-    runs: dict[int, tuple[dict[str, float], dict[str, float]]] = {}
-    for size in sizes:
-        shards = folder / f"{size}"
-        pairs = write(corpus, size, shards)
-        near = alone("near_pass", shards, folder / f"near-{size}", pairs)
-        exact = alone("exact_pass", shards, folder / f"exact-{size}")
-        runs[size] = exact, near
+def run(function: str, shards: list[Path], scratch: Path, *arguments: object) -> Took:
+    """Run one of our passes, and take away what it left on disk."""
+    took = alone(function, shards, scratch, *arguments)
+    shutil.rmtree(scratch)
+    return took
+
+
+def measure(data: Path, scratch: Path, peer_rows: int, say: bool, near_too: bool) -> dict[str, object]:
+    """All passes over a tenth, four tenths and all of the records, and the peer over the first of them."""
+    shards, pairs = shard_paths(data / "records"), json.loads((data / "pairs.json").read_text())
+    runs: dict[int, Run] = {}
+    for part in sorted({max(len(shards) * tenths // 10, 1) for tenths in (1, 4, 10)}):
+        exact = run("exact_pass", shards[:part], scratch)
+        near = run("near_pass", shards[:part], scratch, pairs) if near_too else None
+        runs[int(exact["rows"])] = exact, near
         if say:
-            told = f"{exact['records_per_s']:,.0f} records/s mixed, freed of exact duplicates and split"
-            told += f"; {near['records_per_s']:,.0f} records/s near duplicates, recall {near['recall']:.4f}"
-            told += f" of {len(pairs)} pairs, {near['removed']:.0f} removed"
-            peaks = f"peak {exact['peak_rss_gib']:.2f} and {near['peak_rss_gib']:.2f} GiB"
-            print(f"{size:>10,} records: {told}, {peaks}", flush=True)
-    few = folder / "few"
-    write(corpus, peer_rows, few)
-    peer, ours = alone("peer_pass", few, peer_rows), alone("near_pass", few, folder / "near-few", [])
+            _tell(exact, near)
+    peer, ours = alone("peer_pass", shards, peer_rows), run("near_pass", shards, scratch, [], peer_rows)
     if say:
         print(f"{peer_rows:>10,} records: datasketch {peer['records_per_s']:,.0f} records/s,", end=" ")
-        print(f"ours {ours['records_per_s']:,.0f}", flush=True)
+        print(f"ours {ours['records_per_s']:,.0f}; load {_load()}", flush=True)
     return _result(runs, ours, peer)
 
 
-def _result(
-    runs: dict[int, tuple[dict[str, float], dict[str, float]]], ours: dict[str, float], peer: dict[str, float]
-) -> dict[str, object]:
-    smallest, largest = min(runs), max(runs)
+def _tell(exact: Took, near: Took | None) -> None:
+    told = f"{exact['records_per_s']:,.0f} records/s mixed, freed of exact duplicates and split"
+    told += f" ({exact['cpu_s']:.1f} s of processor, {exact['peak_rss_gib']:.2f} GiB)"
+    if near:
+        told += f"; {near['records_per_s']:,.0f} records/s near duplicates ({near['cpu_s']:.1f} s of"
+        told += f" processor, {near['peak_rss_gib']:.2f} GiB)"
+        told += f", recall {near['recall']:.4f} of {near['pairs']:.0f} pairs"
+    print(f"{exact['rows']:>10,} records: {told}; load {_load()}", flush=True)
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+
+
+def _result(runs: dict[int, Run], ours: Took, peer: Took) -> dict[str, object]:
     ratio = round((ours["rows"] / ours["cpu_s"]) / (peer["rows"] / peer["cpu_s"]), 2)
-    exact, near = runs[largest]
+    exacts = [exact for _, (exact, _) in sorted(runs.items())]
+    nears = [near for _, (_, near) in sorted(runs.items()) if near]
     return {
         "ratio": ratio,
-        "peer": "datasketch, MinHash and MinHashLSH, same texts, one core",
-        "records": largest,
-        "records_per_s": round(exact["records_per_s"]),
-        "records_per_cpu_s": round(exact["rows"] / exact["cpu_s"]),
-        "near_records_per_s": round(near["records_per_s"]),
-        "near_records_per_cpu_s": round(near["rows"] / near["cpu_s"]),
+        "peer": "datasketch, MinHash and MinHashLSH, same texts, processor time",
+        "records": max(runs),
+        "records_per_s": round(exacts[-1]["records_per_s"]),
+        "records_per_cpu_s": round(exacts[-1]["rows"] / exacts[-1]["cpu_s"]),
+        "near_records_per_s": round(nears[-1]["records_per_s"]) if nears else None,
+        "near_records_per_cpu_s": round(nears[-1]["rows"] / nears[-1]["cpu_s"]) if nears else None,
         "near_dedup_ratio": ratio,
-        "near_dedup_recall": round(near["recall"], 4),
-        "over_removed": sum(int(n["over_removed"]) for _, n in runs.values()),
-        "peak_rss_gib": round(max(exact["peak_rss_gib"], near["peak_rss_gib"]), 3),
-        "growth": {
-            str(size): {"exact_s": round(e["wall_s"], 2), "near_s": round(n["wall_s"], 2)}
-            for size, (e, n) in sorted(runs.items())
-        },
-        "growth_per_record": round((near["wall_s"] / largest) / (runs[smallest][1]["wall_s"] / smallest), 2),
+        "near_dedup_recall": round(nears[-1]["recall"], 4) if nears else None,
+        "over_removed": sum(int(near["over_removed"]) for near in nears),
+        "peak_rss_gib": round(max(took["peak_rss_gib"] for took in (exacts[-1], *nears[-1:])), 3),
+        "growth": {"exact": list(map(_brief, exacts)), "near": list(map(_brief, nears))},
+        "growth_exponent": {"exact": _exponent(exacts), "near": _exponent(nears)},
+        "load": _load(),
     }
+
+
+def _brief(took: Took) -> dict[str, float]:
+    names = ("rows", "wall_s", "cpu_s", "peak_rss_gib")
+    return {name: round(took[name], 3) for name in names}
+
+
+def _exponent(runs: list[Took]) -> float | None:
+    """Processor time grows as the number of records to this power, from the smallest run to the largest."""
+    if len(runs) < 2:
+        return None
+    first, last = runs[0], runs[-1]
+    return round(log(last["cpu_s"] / first["cpu_s"]) / log(last["rows"] / first["rows"]), 3)
 
 
 def main() -> None:
     """Measure and print; the last line is one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="50,000 records instead of 1,000,000")
-    parser.add_argument("--records", type=int, help="so many records")
+    parser.add_argument("--records", type=int, help="so many records, at least 1,000")
+    parser.add_argument("--exact-only", action="store_true", help="no near duplicates among all the records")
     parser.add_argument(
         "--text", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real text"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="keep the records here, and use those that are here already"
     )
     parser.add_argument("--json", action="store_true", help="print only the JSON object")
     arguments = parser.parse_args()
     count = arguments.records or (50_000 if arguments.quick else 1_000_000)
     peer_rows = 5_000 if arguments.quick else 30_000
     with tempfile.TemporaryDirectory(prefix="tongues-assembly-") as folder:
-        corpus = Corpus(arguments.text, count // RECORDS_PER_SENTENCE)
-        result = measure(corpus, count, peer_rows, not arguments.json, Path(folder))
+        data = arguments.data or Path(folder) / "data"
+        if not (data / "pairs.json").exists():
+            alone("write", arguments.text, count, data)
+        scratch = Path(folder) / "scratch"
+        result = measure(data, scratch, min(peer_rows, count), not arguments.json, not arguments.exact_only)
     print(json.dumps(result))
 
 

@@ -19,7 +19,7 @@ from tongues.data.clusters import Clusters
 from tongues.data.dedup import record_keys, survivors
 from tongues.data.mixture import Mixable, draw_ranks, mix
 from tongues.data.near_dedup import NearDuplicateFinder
-from tongues.data.record_batches import Labels, own_texts, shots_of
+from tongues.data.record_batches import Labels, any_shots, own_texts, shots_of
 from tongues.data.ruling import CROSSING, DUPLICATE, LEFT_OUT, NEAR_DUPLICATE, Places, Ruling
 from tongues.data.spill import RecordSpill
 from tongues.data.splits import SPLITS, Split, group_keys, sides
@@ -54,6 +54,7 @@ class Assembly:
         self._languages, self._source_lang = languages, source_lang
         self._count_tokens = count_tokens if section.mixture.budget_tokens else None
         self._mixed = section.mixture != MixtureSection()
+        self._shots = False
 
     def ruling(self) -> Ruling:
         """Decide on all records.
@@ -102,14 +103,14 @@ class Assembly:
         langs, methods = Labels[str](), Labels[str]()
         for part in self._spill.parts():
             batch, order = part.batch, part.order
-            built_by = [method.split("/")[0] for method in batch.column("method").to_pylist()]
+            self._shots = self._shots or any_shots(batch)
             sizes = self._count_tokens(batch) if self._count_tokens else np.empty(0, np.int64)
             yield _Facts(
                 keys=record_keys(batch)[order],
                 groups=group_keys(batch.column("group").to_pylist(), seed=self._seed)[order],
                 sizes=sizes[order[: len(sizes)]],
-                langs=langs.codes(batch.column("lang").to_pylist())[order],
-                methods=methods.codes(built_by)[order],
+                langs=langs.codes_of(batch.column("lang"), str)[order],
+                methods=methods.codes_of(batch.column("method"), _builder)[order],
                 lang_names=langs.names,
                 method_names=methods.names,
             )
@@ -131,6 +132,8 @@ class Assembly:
 
     def _crossing(self, groups: npt.NDArray[np.uint64], fate: npt.NDArray[np.uint8]) -> list[int]:
         """Places of kept records with a shot whose item belongs to another split: it would leak."""
+        if not self._shots:
+            return []
         kept = np.flatnonzero(fate < len(SPLITS))
         known, first = np.unique(groups[kept], return_index=True)
         sides_of = dict(zip(known.tolist(), fate[kept[first]].tolist(), strict=True))
@@ -160,6 +163,11 @@ class Assembly:
         )
         section = self._section.mixture
         return left[mix(section, records, languages=self._languages, source_lang=self._source_lang)]
+
+
+def _builder(method: str) -> str:
+    """The builder's name, without its mode."""
+    return method.split("/", maxsplit=1)[0]
 
 
 @dataclass(frozen=True, slots=True)

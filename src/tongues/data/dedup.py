@@ -7,15 +7,14 @@ not count: the same conversation reached on two ways is still one.
 Of a record only 16 bytes are kept in memory: a digest of what counts.
 """
 
-import unicodedata
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tongues.data.record_batches import turns
+from tongues.data.normalisation import normalised
 
 Keys = npt.NDArray[np.uint64]
 """Two numbers per record."""
@@ -23,6 +22,9 @@ Places = npt.NDArray[np.int64]
 
 _TURN, _ROLE = "\x1e", "\x1f"
 """White space to Unicode, so that no normalised text has them."""
+_ROWS_AT_ONCE = 4_096
+_THREADS = 2
+"""Arrow normalises in one while the other hashes, which needs the interpreter's lock."""
 
 
 def record_keys(batch: pa.RecordBatch) -> Keys:
@@ -31,8 +33,9 @@ def record_keys(batch: pa.RecordBatch) -> Keys:
     Args:
         batch: of RECORD_SCHEMA; lang and messages are read.
     """
-    digests = (blake2b(text, digest_size=16).digest() for text in _normalised(batch))
-    return np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
+    parts = [batch.slice(start, _ROWS_AT_ONCE) for start in range(0, batch.num_rows, _ROWS_AT_ONCE)]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return np.frombuffer(b"".join(threads.map(_digests, parts)), np.uint64).reshape(-1, 2)
 
 
 def survivors(keys: Keys) -> Places:
@@ -52,21 +55,20 @@ def survivors(keys: Keys) -> Places:
     return found
 
 
-def normalise(text: str) -> str:
-    """NFC, case folded, runs of white space as one space: what two equal texts have in common."""
-    plain = unicodedata.normalize("NFC", text).casefold().strip()
-    return plain if _is_spaced(plain) else " ".join(plain.split())
+def _digests(batch: pa.RecordBatch) -> bytes:
+    return b"".join([blake2b(text, digest_size=16).digest() for text in _equal_bytes(batch)])
 
 
-def _is_spaced(text: str) -> bool:
-    """Whether all white space is single blanks already: all other kinds are not printable."""
-    return "  " not in text and text.isprintable()
+def _equal_bytes(batch: pa.RecordBatch) -> list[bytes]:
+    """Language, roles and normalised texts of each record: the same bytes for equal records."""
+    import pyarrow.compute as pc
 
-
-def _normalised(batch: pa.RecordBatch) -> Iterator[bytes]:
-    roles, contents, counts = turns(batch)
-    parts = [f"{role}{_ROLE}{normalise(text)}" for role, text in zip(roles, contents, strict=True)]
-    end = 0
-    for lang, count in zip(batch.column("lang").to_pylist(), counts, strict=True):
-        yield _TURN.join([lang, *parts[end : end + count]]).encode()
-        end += count
+    messages = batch.column("messages")
+    turns = messages.flatten()
+    told = pc.binary_join_element_wise(turns.field("role"), normalised(turns.field("content")), _ROLE)
+    ends = np.cumsum(messages.value_lengths().to_numpy(zero_copy_only=False), dtype=np.int32)
+    offsets = pa.array(np.concatenate([np.zeros(1, np.int32), ends]))
+    whole = pc.binary_join(pa.ListArray.from_arrays(offsets, told), _TURN)
+    named = pc.binary_join_element_wise(batch.column("lang"), whole, _TURN)
+    found: list[bytes] = named.cast(pa.binary()).to_pylist()
+    return found

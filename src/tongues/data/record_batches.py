@@ -1,6 +1,6 @@
 """Records as columns: what passes over millions of them work on, a batch at a time."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -30,6 +30,13 @@ class Labels(Generic[T]):
         places = self._places
         found = (places.setdefault(value, len(places)) for value in values)
         return np.fromiter(found, np.uint16, len(values))
+
+    def codes_of(self, column: pa.Array, name: Callable[[Any], T]) -> npt.NDArray[np.uint16]:
+        """The numbers of what `name` makes of a column's values."""
+        encoded = column.dictionary_encode()
+        of_values = self.codes([name(value) for value in encoded.dictionary.to_pylist()])
+        places: npt.NDArray[np.int32] = encoded.indices.to_numpy()
+        return of_values[places]
 
 
 def to_batch(records: Sequence[Record]) -> pa.RecordBatch:
@@ -86,13 +93,18 @@ def own_texts(batch: pa.RecordBatch) -> list[str]:
 
 def shots_of(batch: pa.RecordBatch) -> dict[int, list[str]]:
     """Row to the groups of its shots (see `Record.groups`), of the rows that have any."""
-    import pyarrow.compute as pc
-
-    metas = batch.column("meta")
-    if not pc.any(pc.equal(metas.keys, "shots")).as_py():
+    if not any_shots(batch):
         return {}
+    metas = batch.column("meta")
     named = ((row, dict(meta).get("shots", "")) for row, meta in enumerate(metas.to_pylist()))
     return {row: shots.split(",") for row, shots in named if shots}
+
+
+def any_shots(batch: pa.RecordBatch) -> bool:
+    """Whether a record of the batch has shots."""
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.equal(batch.column("meta").keys, "shots")).as_py())
 
 
 def characters(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:

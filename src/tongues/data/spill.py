@@ -52,6 +52,7 @@ class RecordSpill:
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = [folder / f"part-{part:02d}.arrow" for part in range(_PARTS)]
         self._waiting: list[Record] = []
+        self._orders: dict[Path, npt.NDArray[np.uint32]] = {}
         self._files = ExitStack()
         self._writers = [self._files.enter_context(_writer(path)) for path in self._paths]
         self.rows = 0
@@ -73,7 +74,7 @@ class RecordSpill:
     def add_batch(self, batch: pa.RecordBatch) -> None:
         """Take a batch of RECORD_SCHEMA."""
         self.rows += batch.num_rows
-        beginnings = np.array(batch.column("id").to_pylist(), dtype="S")
+        beginnings = _ids(batch)
         parts = np.searchsorted(_BORDERS, beginnings.astype("S2"), side="right")
         order = np.argsort(parts, kind="stable")
         together = batch.take(pa.array(order))
@@ -83,7 +84,10 @@ class RecordSpill:
                 writer.write_batch(together.slice(begin, end - begin))
 
     def parts(self) -> Iterator[Part]:
-        """All records, a 64th of them in memory at a time; the parts in the order of ids, at least one."""
+        """All records, a 64th of them in memory at a time; the parts in the order of ids, at least one.
+
+        The order within a part is found when it is read first, and kept: four bytes per record.
+        """
         if not self.rows:
             yield Part(to_batch([]), np.empty(0, np.int64))
         for path in self._paths:
@@ -91,7 +95,12 @@ class RecordSpill:
                 table = reader.read_all()
             if table.num_rows:
                 [batch] = table.combine_chunks().to_batches()
-                yield Part(batch, _in_order(batch))
+                yield Part(batch, self._order(path, batch))
+
+    def _order(self, path: Path, batch: pa.RecordBatch) -> Places:
+        if path not in self._orders:
+            self._orders[path] = _in_order(batch).astype(np.uint32)
+        return self._orders[path].astype(np.int64)
 
     def _flush(self) -> None:
         if self._waiting:
@@ -103,9 +112,15 @@ def _writer(path: Path) -> pa.ipc.RecordBatchFileWriter:
     return pa.ipc.new_file(str(path), RECORD_SCHEMA)
 
 
+def _ids(batch: pa.RecordBatch) -> npt.NDArray[np.bytes_]:
+    return np.array(batch.column("id").to_pylist(), dtype="S")
+
+
 def _in_order(batch: pa.RecordBatch) -> Places:
-    ids = np.array(batch.column("id").to_pylist(), dtype=object)
-    order = np.argsort(ids, kind="stable")
+    ids = _ids(batch)
+    # Numbers sort several times as fast as texts; the first eight bytes weigh most.
+    words = ids.astype(f"S{-(-ids.itemsize // 8) * 8}").view(">u8").reshape(len(ids), -1)
+    order: Places = np.lexsort(words.T[::-1])
     tied = ids[order[1:]] == ids[order[:-1]]
     for start, end in _runs(tied):
         rank = {place: _digest(batch, place) for place in order[start:end].tolist()}

@@ -33,13 +33,9 @@ def group_keys(groups: Iterable[str], *, seed: int) -> Keys:
         groups: names, as often as they come.
         seed: the recipe's seed.
     """
-    beginning = blake2b(f"{seed}:".encode(), digest_size=8)
-    keys = bytearray()
-    for group in groups:
-        name = beginning.copy()
-        name.update(group.encode())
-        keys += name.digest()
-    return np.frombuffer(bytes(keys), ">u8").astype(np.uint64)
+    beginning = f"{seed}:"
+    digests = [blake2b((beginning + group).encode(), digest_size=8).digest() for group in groups]
+    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
 def sides(keys: Keys, section: DatasetSection) -> npt.NDArray[np.uint8]:
