@@ -13,6 +13,7 @@ import typer
 
 from tongues.cli import (
     assemble,
+    cancel,
     chat,
     compile,
     doctor,
@@ -22,14 +23,18 @@ from tongues.cli import (
     history,
     ledger,
     lineage,
+    logs,
     plan,
     promote,
     recipe,
     register,
     rollback,
     run,
+    runs,
     serve,
+    submit,
     translate,
+    watch,
 )  # fmt: skip
 
 # Threads that spin while they wait slow a busy CPU down several times; must be set before torch loads.
@@ -60,6 +65,11 @@ for verb in (
     serve,
     chat,
     compile,
+    submit,
+    watch,
+    runs,
+    logs,
+    cancel,
     doctor,
 ):
     app.command(name=verb.__name__.rsplit(".", 1)[-1])(getattr(verb, verb.__name__.rsplit(".", 1)[-1]))

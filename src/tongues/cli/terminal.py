@@ -19,6 +19,9 @@ Json = typer.Option("--json", help="Print one JSON object on standard output, an
 
 DEFAULT_WORKSPACE = ".tongues"
 
+REFUSED = 3
+"""Exit code where the promotion gate refused."""
+
 
 def show(result: Mapping[str, Any], *, as_json: bool, human: Callable[[], None]) -> None:
     """Print a verb's result: one JSON object, or what a person wants to read."""

@@ -42,9 +42,22 @@ VERBS = dict(verbs(get_command(app)))
 
 
 def test_the_promised_verbs_are_there():
-    stages = {"run", "plan", "translate", "assemble", "finetune", "evaluate", "register", "promote"}
-    others = {"serve", "chat", "compile", "recipe", "lineage", "ledger", "doctor", "rollback", "history"}
-    assert {path[0] for path in VERBS} == stages | others
+    stages = {"run", "plan", "translate", "generate", "assemble", "finetune", "evaluate"}
+    others = {
+        "register",
+        "promote",
+        "serve",
+        "chat",
+        "compile",
+        "recipe",
+        "lineage",
+        "ledger",
+        "doctor",
+        "rollback",
+        "history",
+    }
+    kubeflow = {"submit", "watch", "cancel", "logs", "runs"}
+    assert {path[0] for path in VERBS} == stages | others | kubeflow
 
 
 @pytest.mark.parametrize("path", VERBS, ids=" ".join)
