@@ -4,9 +4,11 @@ import ast
 import importlib
 import inspect
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from tongues.core.recipe import StepName
 from tongues.stages import steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,10 +25,8 @@ def function_of(source, name):
 
 
 def test_all_components_are_visited():
-    assert (
-        sorted(["prepare", "translate", "gather", "assemble", "finetune", "evaluate", "register", "promote"])
-        == NAMES
-    )
+    steps_of_a_run = get_args(StepName)
+    assert sorted(steps_of_a_run) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
