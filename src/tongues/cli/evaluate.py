@@ -1,4 +1,4 @@
-"""`tongues evaluate`: base against tuned, per language; or released judgements, re-read."""
+"""`tongues evaluate`: base against tuned, per language; an endpoint; two runners; released judgements."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +14,33 @@ def evaluate(
         Path | None,
         typer.Option(help="Released judgements (JSON): read the ratings from the prose and average."),
     ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="Measure a served model on the recipe's suite instead: its address, up to /v1."),
+    ] = None,
+    served: Annotated[str, typer.Option(help="Name of the model at that endpoint.")] = "",
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="Folder with that model's tokenizer; the recipe's base model's when absent."),
+    ] = None,
+    agreement: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Two folders with samples of one model by two runners: compare item by item."),
+    ] = None,
     workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
     as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:
     """Score the tuned model against the base model and the champion, per language."""
-    if (recipe is None) == (judgements is None):
-        raise typer.BadParameter("give either a recipe or --judgements FILE")
+    if [recipe, judgements, agreement].count(None) != 2:
+        raise typer.BadParameter("give one of: a recipe, --judgements FILE, --agreement FOLDER FOLDER")
+    if endpoint and not (recipe and served):
+        raise typer.BadParameter("--endpoint needs a recipe, whose suite is asked, and --served NAME")
     if judgements is not None:
         _judgements(judgements, as_json)
+    elif agreement is not None:
+        _agreement(agreement, as_json)
+    elif recipe is not None and endpoint:
+        _endpoint(recipe, workspace, (endpoint, served), tokenizer, as_json)
     elif recipe is not None:
         _recipe(recipe, workspace, as_json)
 
@@ -34,6 +53,45 @@ def _recipe(recipe: str, workspace: str, as_json: bool) -> None:
     result = {"uri": evaluation.output.uri, "report": str(evaluation.report),
               "scores": {s.role: s.model_dump(mode="json") for s in evaluation.scores}}  # fmt: skip
     terminal.show(result, as_json=as_json, human=lambda: print_terminal(evaluation.scores))
+
+
+def _endpoint(
+    recipe: str, workspace: str, served: tuple[str, str], tokenizer: Path | None, as_json: bool
+) -> None:
+    from tongues.cli.opening import open_recipe, open_workspace
+    from tongues.evaluation.summary import print_terminal
+    from tongues.stages.measure import measure_endpoint
+
+    given, place = open_recipe(recipe), open_workspace(workspace)
+    scores, folder = measure_endpoint(given, place, *served, tokenizer=tokenizer)
+    result = {"folder": str(folder), "scores": scores.model_dump(mode="json")}
+    terminal.show(result, as_json=as_json, human=lambda: print_terminal([scores]))
+
+
+def _agreement(folders: tuple[Path, Path], as_json: bool) -> None:
+    from tongues.evaluation.agreement import agreement
+    from tongues.evaluation.compare import by_task
+    from tongues.evaluation.samples import read_samples
+
+    found = agreement(*(by_task(read_samples(folder)) for folder in folders))
+    rows = [
+        (a["task"], a["lang"], a["same"].n, a["same"].value, a["same_verdict"].value, a["largest_difference"])
+        for a in found
+    ]
+    columns = ("task", "language", "n", "same answer", "same verdict", "largest difference, nats")
+    plain = [
+        {
+            **a,
+            "same": a["same"].model_dump(mode="json"),
+            "same_verdict": a["same_verdict"].model_dump(mode="json"),
+        }
+        for a in found
+    ]
+    terminal.show(
+        {"agreement": plain},
+        as_json=as_json,
+        human=lambda: terminal.table("Two runners, item by item", columns, rows),
+    )
 
 
 def _judgements(path: Path, as_json: bool) -> None:

@@ -1,11 +1,12 @@
 """Two models on the same items: what changed, by how much, and whether it is more than noise."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from tongues.core.scores import Measurement, Scores
+from tongues.evaluation.corrections import holm, paired_p
 from tongues.evaluation.metrics import paired_difference
 from tongues.evaluation.overlap import METRICS
 from tongues.evaluation.samples import Sample
@@ -30,6 +31,7 @@ class Measure:
         factor: what the stored value is multiplied by for display: 100 for shares.
         unit: shown behind a value.
         main: whether verdicts in words are about it; the gate's policy is about the same ones.
+        better: 1 where more is better, -1 where less is.
     """
 
     task: str
@@ -39,6 +41,7 @@ class Measure:
     factor: float
     unit: str
     main: bool
+    better: int = 1
 
     def show(self, measurement: Measurement | None) -> str:
         """A value for people: "30.0 %", "14.5", or a dash where nothing was measured."""
@@ -76,6 +79,23 @@ MEASURES = (
     Measure(
         "choices", "accuracy_norm", "Multiple choice, per character", "per character", 100, " %", main=False
     ),
+    Measure("qa", "f1", "Questions about a text, F1", "F1", 100, " %", main=True),
+    Measure("qa", "exact_match", "Questions about a text, exact", "exact match", 100, " %", main=False),
+    Measure("math", "accuracy", "Word problems", "word problems", 100, " %", main=True),
+    Measure("open", "judge", "Judge's rating, 1 to 10", "rating", 1, "", main=False),
+    Measure(
+        "open", "line_language_rate", "Lines in the language asked", "lines as asked", 100, " %", main=False
+    ),
+    Measure(
+        "open",
+        "format_failure_rate",
+        "Chains without an answer",
+        "no answer",
+        100,
+        " %",
+        main=False,
+        better=-1,
+    ),
 )
 
 
@@ -103,6 +123,8 @@ class Change:
         before: of the model compared with.
         after: of the candidate.
         delta: after minus before, with a paired bootstrap interval where samples of both exist.
+        p: two-sided, of a paired test of no change; None where there are no samples of both.
+        p_holm: the same, corrected for all languages of this measure; see `corrections`.
     """
 
     measure: Measure
@@ -110,6 +132,8 @@ class Change:
     before: Measurement
     after: Measurement
     delta: Measurement
+    p: float | None = None
+    p_holm: float | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -117,7 +141,23 @@ class Change:
         low, high = self.delta.low, self.delta.high
         if low is None or high is None or self.delta.n < FEWEST_FOR_A_VERDICT:
             return "unclear"
-        return "worse" if high < 0 else "better" if low > 0 else "unclear"
+        if low <= 0 <= high:
+            return "unclear"
+        return "better" if (low > 0) == (self.measure.better > 0) else "worse"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a JSON value, in the metric's own unit."""
+        return {
+            "task": self.measure.task,
+            "lang": self.lang,
+            "metric": self.measure.metric,
+            "before": self.before.value,
+            "after": self.after.value,
+            "change": self.delta.model_dump(mode="json"),
+            "p": self.p,
+            "p_holm": self.p_holm,
+            "verdict": self.verdict,
+        }
 
     @property
     def shown(self) -> str:
@@ -162,9 +202,31 @@ def compare(before: Scores, after: Scores, samples_before: ByTask, samples_after
                 key = measure.task, lang
                 delta = _delta(measure, samples_before.get(key, ()), samples_after.get(key, ()))
                 delta = delta or Measurement(value=new.value - old.value, n=min(old.n, new.n))
-                changes.append(Change(measure, lang, old, new, delta))
+                p = _p(measure, samples_before.get(key, ()), samples_after.get(key, ()))
+                changes.append(Change(measure, lang, old, new, delta, p))
     rank = {"worse": 0, "unclear": 1, "better": 2}
-    return sorted(changes, key=lambda c: (rank[c.verdict], c.delta.value * c.measure.factor))
+    changes = _corrected(changes)
+    return sorted(
+        changes, key=lambda c: (rank[c.verdict], c.delta.value * c.measure.factor * c.measure.better)
+    )
+
+
+def _corrected(changes: Sequence[Change]) -> list[Change]:
+    """The changes with p values corrected for the languages of each measure."""
+    found = {id(change): change.p for change in changes if change.p is not None}
+    adjusted: dict[int, float] = {}
+    for measure in MEASURES:
+        mine = [id(change) for change in changes if change.measure == measure and id(change) in found]
+        adjusted |= dict(zip(mine, holm([found[key] or 0.0 for key in mine]), strict=True))
+    return [replace(change, p_holm=adjusted.get(id(change))) for change in changes]
+
+
+def _p(measure: Measure, before: Sequence[Sample], after: Sequence[Sample]) -> float | None:
+    """A paired test of no change; None where the two were not asked the same."""
+    if not before or [s.id for s in before] != [s.id for s in after] or measure.metric not in _PER_ITEM:
+        return None
+    value = _PER_ITEM[measure.metric]
+    return paired_p([value(sample) for sample in before], [value(sample) for sample in after])
 
 
 def _delta(measure: Measure, before: Sequence[Sample], after: Sequence[Sample]) -> Measurement | None:
@@ -173,11 +235,17 @@ def _delta(measure: Measure, before: Sequence[Sample], after: Sequence[Sample]) 
         return None
     if measure.metric in METRICS:
         return overlap(measure.metric, before).change_to(overlap(measure.metric, after))
-    hits = [[float(_hit(measure, sample)) for sample in samples] for samples in (before, after)]
-    return paired_difference(*hits)
+    if measure.metric not in _PER_ITEM:
+        return None
+    value = _PER_ITEM[measure.metric]
+    return paired_difference([value(sample) for sample in before], [value(sample) for sample in after])
 
 
-def _hit(measure: Measure, sample: Sample) -> bool:
-    if measure.metric == "target_language_rate":
-        return sample.in_asked_language
-    return bool(sample.correct if measure.metric == "accuracy" else sample.correct_norm)
+_PER_ITEM: dict[str, Callable[[Sample], float]] = {
+    "accuracy": lambda sample: float(bool(sample.correct)),
+    "accuracy_norm": lambda sample: float(bool(sample.correct_norm)),
+    "exact_match": lambda sample: float(bool(sample.correct)),
+    "f1": lambda sample: sample.f1 or 0.0,
+    "target_language_rate": lambda sample: float(sample.in_asked_language),
+}
+"""What a sample adds to a metric that is a mean over items."""

@@ -1,10 +1,10 @@
 """Greedy search over a batch whose rows share the opening of their prompts."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-Done = Callable[[int], None]
-"""Takes the number of rows finished since the last call."""
+if TYPE_CHECKING:
+    from tongues.evaluation.runner import Done
 
 
 class GreedyBatch:
@@ -32,7 +32,7 @@ class GreedyBatch:
         self.ids, mask = left_padded([turn[shared:] for turn in turns], self.device)
         self.mask = torch.cat([torch.ones_like(mask[:, :1]).expand(-1, shared), mask], dim=1)
 
-    def run(self, max_new_tokens: int, done: Done) -> list[list[int]]:
+    def run(self, max_new_tokens: int, done: "Done") -> list[list[int]]:
         """Answer every prompt.
 
         Args:
@@ -58,7 +58,7 @@ class GreedyBatch:
         cache.batch_repeat_interleave(rows)
         return cache
 
-    def _advance(self, done: Done) -> None:
+    def _advance(self, done: "Done") -> None:
         """Add one token to every row, and let the rows go whose token is a stop."""
         import torch
 

@@ -30,13 +30,15 @@ class Judgements(TypedDict):
     """What a file of judgements says.
 
     ``parse_failures`` counts records without a readable rating; they are in no mean, and
-    ``unreadable`` names them.
+    ``unreadable`` names them. ``differing`` names records whose number in `rating_in_number` is
+    another one than the prose says.
     """
 
     overall: Mean
     categories: dict[str, Mean]
     parse_failures: int
     unreadable: list[str]
+    differing: list[str]
 
 
 def read_rating(judgement: str) -> float | None:
@@ -46,7 +48,8 @@ def read_rating(judgement: str) -> float | None:
         judgement: prose; a judge may mention other ratings on the way to the last one.
 
     Returns:
-        The rating, or None where there is none in range.
+        The rating, or None where there is none, or the last one is out of range: a judge that corrects
+        itself means what it says last. Digits of any script are read.
 
     Source: MT-bench single grading (arXiv 2306.05685).
     """
@@ -62,13 +65,16 @@ def read_judgements(path: Path) -> Judgements:
         DataError: the file is not a JSON list of such records, or no rating can be read.
     """
     by_category: dict[str, list[float]] = defaultdict(list)
-    unreadable: list[str] = []
+    unreadable, differing = list[str](), list[str]()
     for index, record in enumerate(_records(path)):
-        rating = read_rating(record["judgement"])
+        rating, name = read_rating(record["judgement"]), _text(record.get("id", index))
         if rating is None:
-            unreadable.append(str(record.get("id", index)))
-        else:
-            by_category[str(record.get("category", ""))].append(rating)
+            unreadable.append(name)
+            continue
+        by_category[_text(record.get("category") or "")].append(rating)
+        beside = record.get("rating_in_number", rating)
+        if isinstance(beside, int | float) and beside != rating:
+            differing.append(name)
     if not by_category:
         raise DataError(
             f"none of {len(unreadable)} judgements ends in a rating such as [[9]]",
@@ -80,7 +86,13 @@ def read_judgements(path: Path) -> Judgements:
         "categories": {name: _mean(ratings) for name, ratings in sorted(by_category.items())},
         "parse_failures": len(unreadable),
         "unreadable": unreadable,
+        "differing": differing,
     }
+
+
+def _text(value: Any) -> str:
+    """A label of a foreign file, fit to be printed: half of a surrogate pair is not."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _mean(ratings: Sequence[float]) -> Mean:
@@ -90,12 +102,13 @@ def _mean(ratings: Sequence[float]) -> Mean:
 def _records(path: Path) -> list[dict[str, Any]]:
     fix = "give a JSON list of records with the keys judgement and category"
     try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        records = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot be read as JSON ({error})", where=str(path), fix=fix) from error
-    sound = isinstance(records, list) and all(
-        isinstance(r, dict) and isinstance(r.get("judgement"), str) for r in records
-    )
-    if not sound:
-        raise DataError("not a list of records with a text 'judgement'", where=str(path), fix=fix)
-    return list(records)
+    if not isinstance(records, list):
+        raise DataError(f"not a list of records but a {type(records).__name__}", where=str(path), fix=fix)
+    for number, record in enumerate(records):
+        if not isinstance(record, dict) or not isinstance(record.get("judgement"), str):
+            what = f"record {number} has no text 'judgement'"
+            raise DataError(what, where=str(path), fix=fix)
+    return records

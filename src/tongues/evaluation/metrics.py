@@ -17,6 +17,10 @@ FORMULAS = {
     "consistency": "mean over all C(|L|,s) language subsets of mean_i 1[same letter]; arXiv 2404.11932",
     "ac3": "2*Acc*Cons_s/(Acc+Cons_s+1e-10) on aggregates; arXiv 2309.04766",
     "target_language_rate": "answers identified as the language asked / n; Wilson 95 %",
+    "line_language_rate": "answer lines in the language asked / answer lines; bootstrap; arXiv 2406.20052",
+    "format_failure_rate": "chains without their last segment / n, which count as empty; Wilson 95 %",
+    "exact_match": "answers equal to a known one after normalisation / n; arXiv 1606.05250; Wilson 95 %",
+    "f1": "mean over items of 2pr/(p+r) of tokens, best known answer; arXiv 1606.05250; bootstrap",
     "bootstrap": f"percentile, {RESAMPLES} resamples over items, seed {SEED}",
 }
 
@@ -30,6 +34,20 @@ def share(hits: Sequence[bool]) -> Measurement:
     right = sum(hits)
     low, high = wilson(right, len(hits))
     return Measurement(value=right / len(hits) if hits else 0.0, n=len(hits), low=low, high=high)
+
+
+def mean(values: Sequence[float]) -> Measurement:
+    """Mean with a percentile bootstrap interval over items.
+
+    Args:
+        values: one per item; none give value 0 with n 0, which no gate accepts.
+    """
+    import numpy as np
+
+    if not values:
+        return Measurement(value=0.0, n=0)
+    found = np.array(values, dtype=float)
+    return resampled(float(found.mean()), found[draws(len(found))].mean(axis=1), len(found))
 
 
 def item_agreement(letters: Sequence[str], s: int) -> float:

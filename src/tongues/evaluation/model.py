@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tongues.core.errors import EvaluationError
-from tongues.evaluation.greedy import Done, GreedyBatch
-from tongues.evaluation.likelihood import OptionScore, encode_options, score_options
+from tongues.evaluation.greedy import GreedyBatch
+from tongues.evaluation.likelihood import EncodedOptions, OptionScore, encode_options, score_options
+from tongues.evaluation.runner import Done, trimmed
 
 
 class LocalModel:
@@ -51,14 +52,7 @@ class LocalModel:
         """
         import torch
 
-        try:
-            encoded = [
-                encode_options(self.tokenizer, self.opening, prompt, choices)
-                for prompt, choices in zip(prompts, options, strict=True)
-            ]
-        except ValueError as error:
-            fix = "give the question at least one word that is not part of an option"
-            raise EvaluationError(str(error), where=str(self.folder), fix=fix) from error
+        encoded = encode_all(self.tokenizer, self.opening, prompts, options, where=str(self.folder))
         scores: dict[int, list[OptionScore]] = {}
         for batch in _batches([e.length for e in encoded], self.batch_rows):
             with torch.inference_mode():
@@ -68,13 +62,19 @@ class LocalModel:
         return [scores[i] for i in range(len(prompts))]
 
     def generate(
-        self, prompts: Sequence[str], *, max_new_tokens: int, done: Done = lambda _: None
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        systems: Sequence[str] = (),
+        done: Done = lambda _: None,
     ) -> list[str]:
         """Answer each prompt greedily, as one user turn of the model's own chat template.
 
         Args:
             prompts: user messages.
             max_new_tokens: length limit of an answer; the end of turn stops earlier.
+            systems: a system message for each prompt, "" for none; none at all when empty.
             done: told of the prompts finished.
 
         Returns:
@@ -85,17 +85,22 @@ class LocalModel:
         """
         import torch
 
-        turns = [self._turn(prompt) for prompt in prompts]
+        systems = systems or [""] * len(prompts)
+        turns = [self._turn(prompt, system) for prompt, system in zip(prompts, systems, strict=True)]
         answers: dict[int, str] = {}
         for batch in _batches(list(map(len, turns)), self.batch_rows):
             with torch.inference_mode():
                 greedy = GreedyBatch(self.model, [turns[i] for i in batch], self.stops)
                 tokens = greedy.run(max_new_tokens, done)
             texts = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-            answers.update(zip(batch, map(str.strip, texts), strict=True))
+            answers.update(zip(batch, map(trimmed, texts), strict=True))
         return [answers[i] for i in range(len(prompts))]
 
-    def _turn(self, prompt: str) -> list[int]:
+    def describe(self) -> str:
+        """Libraries, device and number format."""
+        return runner()
+
+    def _turn(self, prompt: str, system: str) -> list[int]:
         """Token ids of a conversation that waits for the assistant."""
         if not self.tokenizer.chat_template:
             raise EvaluationError(
@@ -103,9 +108,33 @@ class LocalModel:
                 where=str(self.folder),
                 fix="evaluate the instruction-tuned model, or store its template with the tokenizer",
             )
-        message = [{"role": "user", "content": prompt}]
-        text = self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        told = [{"role": "system", "content": system}] if system else []
+        told.append({"role": "user", "content": prompt})
+        text = self.tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=True)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def encode_all(
+    tokenizer: Any,
+    opening: Sequence[int],
+    prompts: Sequence[str],
+    options: Sequence[Sequence[str]],
+    *,
+    where: str,
+) -> list[EncodedOptions]:
+    """Tokenise the options of every prompt; see `encode_options`.
+
+    Raises:
+        EvaluationError: a prompt has no token before its options.
+    """
+    try:
+        return [
+            encode_options(tokenizer, opening, prompt, choices)
+            for prompt, choices in zip(prompts, options, strict=True)
+        ]
+    except ValueError as error:
+        fix = "give the question at least one word that is not part of an option"
+        raise EvaluationError(str(error), where=where, fix=fix) from error
 
 
 def runner() -> str:
@@ -152,6 +181,25 @@ def _load(folder: Path) -> tuple[Any, Any]:
             fix="check that config.json, tokenizer.json and model.safetensors belong together",
         ) from error
     return tokenizer, model.to("cuda" if cuda else "cpu").eval()
+
+
+def load_tokenizer(folder: Path) -> tuple[Any, list[int]]:
+    """A folder's tokenizer, and what it puts before every text.
+
+    Raises:
+        EvaluationError: there is none that can be loaded.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a broken folder raises whatever its first broken file leads to
+        raise EvaluationError(
+            f"the tokenizer cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0]})",
+            where=str(folder),
+            fix="give the folder of the served model, or of its base",
+        ) from error
+    return tokenizer, _opening_tokens(tokenizer)
 
 
 def _opening_tokens(tokenizer: Any) -> list[int]:

@@ -146,7 +146,7 @@ def _heat(scores: Scores, langs: Sequence[str], changes: Sequence[Change]) -> di
 def _cell(measure: Measure, value: Measurement | None, change: Change | None) -> Cell:
     if change is None:
         return Cell(measure.show(value))
-    moved = change.delta.value * measure.factor
+    moved = change.delta.value * measure.factor * measure.better
     strength = min(100, round(100 * abs(moved) / _FULL_COLOUR[measure.unit]))
     side = "better" if moved > 0 else "worse" if moved < 0 else ""
     return Cell(measure.show(value), change.shown, strength, side, change.verdict != "unclear")

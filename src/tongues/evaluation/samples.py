@@ -16,8 +16,6 @@ import pyarrow.parquet as pq
 from tongues.core.errors import DataError
 from tongues.core.manifest import write_atomically
 
-TASKS = ("choices", "translation", "open")
-_TEXTS = ("task", "lang", "id", "prompt", "expected", "got")
 _KEY = b"tongues_work_key"
 
 
@@ -26,19 +24,24 @@ class Sample:
     """One item of one task in one language, and the model's answer.
 
     Args:
-        task: "choices", "translation" or "open".
+        task: "choices", "translation", "open", "qa" or "math".
         lang: BCP-47 code of the language asked for.
         id: the item's id, the same across languages.
         prompt: exactly what the model was given, before any chat template.
-        expected: right letter, reference translation, or "" for an open question.
-        got: chosen letter, or the generated text.
-        correct: whether the letter is right; None for generated text.
+        expected: right letter, reference translation, known answer, or "" for an open question.
+        got: chosen letter, or the generated text; of a chain its last segment, "" where it has none.
+        correct: whether the letter or the known answer was met; None where there is none.
         got_norm: letter chosen by log-likelihood per character; "" for generated text.
         correct_norm: whether that letter is right; None for generated text.
-        options: the options of a choice; empty for generated text.
+        options: the options of a choice, all accepted answers of "qa"; empty for other text.
         loglikelihoods: natural-log likelihood of each option, in nats; empty for generated text.
         guessed_lang: language identified in the generated text; "" for choices.
         confidence: of that guess, 0..1; None for choices.
+        f1: token F1 against the known answers, 0..1; None but for "qa".
+        category: kind of an open question, where the suite says it.
+        whole: the whole chain, where one was asked for.
+        formatted: whether that chain has its last segment; None where none was asked for.
+        line_langs: language of each line of an open answer that has letters enough to tell.
     """
 
     task: str
@@ -54,6 +57,11 @@ class Sample:
     loglikelihoods: tuple[float, ...] = ()
     guessed_lang: str = ""
     confidence: float | None = None
+    f1: float | None = None
+    category: str = ""
+    whole: str = ""
+    formatted: bool | None = None
+    line_langs: tuple[str, ...] = ()
 
     @property
     def in_asked_language(self) -> bool:
@@ -74,6 +82,11 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("loglikelihoods", pa.list_(pa.float64()), nullable=False),
         pa.field("guessed_lang", pa.string(), nullable=False),
         pa.field("confidence", pa.float64()),
+        pa.field("f1", pa.float64()),
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("whole", pa.string(), nullable=False),
+        pa.field("formatted", pa.bool_()),
+        pa.field("line_langs", pa.list_(pa.string()), nullable=False),
     ]
 )
 
@@ -121,8 +134,5 @@ def read_samples(folder: Path) -> list[Sample]:
 
 
 def _from_table(table: pa.Table) -> list[Sample]:
-    rows = table.to_pylist()
-    return [
-        Sample(**row | {"options": tuple(row["options"]), "loglikelihoods": tuple(row["loglikelihoods"])})
-        for row in rows
-    ]
+    lists = ("options", "loglikelihoods", "line_langs")
+    return [Sample(**row | {name: tuple(row[name]) for name in lists}) for row in table.to_pylist()]

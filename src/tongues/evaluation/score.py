@@ -12,12 +12,24 @@ from tongues.core.ports import Identify
 from tongues.core.progress import Progress
 from tongues.core.recipe import EvaluationSection
 from tongues.core.scores import TOGETHER, Measurement, Scores
-from tongues.evaluation.metrics import FORMULAS, share, together
+from tongues.evaluation.answers import last_number
+from tongues.evaluation.chains import PLAIN, AnswerFormat
+from tongues.evaluation.lines import found_in_lines, line_language_rate
+from tongues.evaluation.metrics import FORMULAS, mean, share, together
 from tongues.evaluation.model import LocalModel, runner
 from tongues.evaluation.overlap import METRICS, Overlap
+from tongues.evaluation.runner import Runner
 from tongues.evaluation.samples import Sample, read_finished, write_samples
 from tongues.evaluation.suite import Suite
-from tongues.evaluation.tasks import PROMPT_FORMATS, Asking, ask_choices, ask_open, ask_translation
+from tongues.evaluation.tasks import (
+    PROMPT_FORMATS,
+    Asking,
+    ask_choices,
+    ask_math,
+    ask_open,
+    ask_qa,
+    ask_translation,
+)
 
 SCORES_NAME = "scores.json"
 SAMPLES_FOLDER = "samples"
@@ -37,6 +49,8 @@ def score_model(
     identify: Identify,
     out: Path,
     progress: Progress,
+    answers: AnswerFormat = PLAIN,
+    served: Callable[[], Runner] | None = None,
 ) -> Scores:
     """Ask a model everything in a suite and measure its answers.
 
@@ -54,15 +68,25 @@ def score_model(
         identify: guesses the language of an answer.
         out: receives ``samples/<task>/<lang>.parquet`` and, last, ``scores.json``.
         progress: counts items, up to ``suite.work_items``.
+        answers: what the model answers with.
+        served: gives another runner than transformers; called once, and only if there is something to ask.
 
     Raises:
         EvaluationError: the model cannot be loaded or asked.
     """
     suite_sha256 = digest_value([suite.sha256, settings(section)])
-    model = cache(lambda: LocalModel(model_folder, batch_rows=section.batch_rows))
-    asking = Asking(model, suite, identify, section.max_new_tokens, progress.advance)
-    answers = _ask_all(asking, out / SAMPLES_FOLDER, digest_value([model_sha256, suite_sha256, __version__]))
-    measurements, signatures = measure(answers)
+    model = cache(served or (lambda: LocalModel(model_folder, batch_rows=section.batch_rows)))
+    asking = Asking(
+        model=model,
+        suite=suite,
+        identify=identify,
+        max_new_tokens=section.max_new_tokens,
+        max_chain_tokens=section.chain_tokens,
+        answers=answers,
+        done=progress.advance,
+    )
+    key = digest_value([model_sha256, suite_sha256, __version__, answers.kind, section.runner])
+    measurements, signatures = measure(_ask_all(asking, out / SAMPLES_FOLDER, key))
     scores = Scores(
         role=role,
         model=name,
@@ -72,7 +96,7 @@ def score_model(
         source_lang=suite.source_lang,
         languages=suite.languages,
         measurements=measurements,
-        signatures=signatures | _method(section),
+        signatures=signatures | _method(section, answers),
     )
     write_atomically(out / SCORES_NAME, canonical_json(scores.model_dump(mode="json")))
     return scores
@@ -83,10 +107,13 @@ def settings(section: EvaluationSection) -> dict[str, object]:
     return {"max_new_tokens": section.max_new_tokens, "prompts": PROMPT_FORMATS, "decoding": "greedy"}
 
 
-def _method(section: EvaluationSection) -> dict[str, str]:
+def _method(section: EvaluationSection, answers: AnswerFormat) -> dict[str, str]:
     prompts = {f"prompt of {task}": text for task, text in PROMPT_FORMATS.items()}
     length = f"greedy, at most {section.max_new_tokens} new tokens"
-    return prompts | {"decoding": length, "runner": runner()}
+    if answers.kind == "taco":
+        length += f", {section.chain_tokens} for a chain, of which the last segment is scored"
+    computed = runner() if section.runner == "transformers" else section.runner
+    return prompts | {"decoding": length, "runner": computed}
 
 
 def _ask_all(asking: Asking, folder: Path, key: str) -> Answers:
@@ -98,6 +125,8 @@ def _ask_all(asking: Asking, folder: Path, key: str) -> Answers:
         ("choices", ask_choices, list(suite.choices)),
         ("translation", ask_translation, translated),
         ("open", ask_open, list(suite.open)),
+        ("qa", ask_qa, list(suite.qa)),
+        ("math", ask_math, list(suite.math)),
     ]
     return {
         (task, lang): samples
@@ -131,16 +160,62 @@ def measure(answers: Answers) -> tuple[dict[str, Measurement], dict[str, str]]:
     measurements: dict[str, Measurement] = {}
     signatures = dict(FORMULAS)
     for (task, lang), samples in answers.items():
-        if task == "choices":
-            measurements |= _choices(lang, samples)
+        if not samples:
             continue
-        in_language = [sample.in_asked_language for sample in samples]
-        measurements[f"{task}/{lang}/target_language_rate"] = share(in_language)
+        figures = _MEASURED[task](samples) | _formatted(samples)
+        measurements |= {f"{task}/{lang}/{metric}": figure for metric, figure in figures.items()}
         if task == "translation":
             overlaps = {metric: overlap(metric, samples) for metric in METRICS}
             measurements |= {f"{task}/{lang}/{m}": o.measure() for m, o in overlaps.items()}
             signatures |= {f"{task}/{lang}/{m}": o.signature for m, o in overlaps.items()}
     return measurements | _all_choices(answers), signatures
+
+
+Figures = dict[str, Measurement]
+
+
+def _formatted(samples: Sequence[Sample]) -> Figures:
+    """How many chains lack their last segment; nothing where none was asked for."""
+    failures = [not sample.formatted for sample in samples if sample.formatted is not None]
+    return {"format_failure_rate": share(failures)} if failures else {}
+
+
+def _in_language(samples: Sequence[Sample]) -> Figures:
+    return {"target_language_rate": share([sample.in_asked_language for sample in samples])}
+
+
+def _open(samples: Sequence[Sample]) -> Figures:
+    found = {f"lines_found_{lang}": figure for lang, figure in found_in_lines(samples).items()}
+    return _in_language(samples) | {"line_language_rate": line_language_rate(samples)} | found
+
+
+def _qa(samples: Sequence[Sample]) -> Figures:
+    matches = share([bool(sample.correct) for sample in samples])
+    return {"exact_match": matches, "f1": mean([sample.f1 or 0.0 for sample in samples])}
+
+
+def _math(samples: Sequence[Sample]) -> Figures:
+    without = [last_number(sample.got, sample.lang) is None for sample in samples]
+    return {
+        "accuracy": share([bool(sample.correct) for sample in samples]),
+        "no_number_rate": share(without),
+    }
+
+
+def _choices(samples: Sequence[Sample]) -> Figures:
+    return {
+        "accuracy": share([bool(sample.correct) for sample in samples]),
+        "accuracy_norm": share([bool(sample.correct_norm) for sample in samples]),
+    }
+
+
+_MEASURED: dict[str, Callable[[Sequence[Sample]], Figures]] = {
+    "choices": _choices,
+    "translation": _in_language,
+    "open": _open,
+    "qa": _qa,
+    "math": _math,
+}
 
 
 def overlap(metric: str, samples: Sequence[Sample]) -> Overlap:
@@ -149,16 +224,9 @@ def overlap(metric: str, samples: Sequence[Sample]) -> Overlap:
     return Overlap.of(metric, samples[0].lang, hypotheses, [sample.expected for sample in samples])
 
 
-def _choices(lang: str, samples: Sequence[Sample]) -> dict[str, Measurement]:
-    return {
-        f"choices/{lang}/accuracy": share([bool(sample.correct) for sample in samples]),
-        f"choices/{lang}/accuracy_norm": share([bool(sample.correct_norm) for sample in samples]),
-    }
-
-
 def _all_choices(answers: Answers) -> dict[str, Measurement]:
     by_lang = {lang: samples for (task, lang), samples in answers.items() if task == "choices"}
-    if not by_lang:
+    if not by_lang or not all(by_lang.values()):
         return {}
     gold = [sample.expected for sample in next(iter(by_lang.values()))]
     figures = together({lang: [s.got for s in samples] for lang, samples in by_lang.items()}, gold)

@@ -1,14 +1,16 @@
-"""The evaluation suite: three files of items aligned by id across languages, checked as a whole.
+"""The evaluation suite: files of items aligned by id across languages, checked as a whole.
 
 ``choices``: id, lang, question, choices, answer ("A", "B", ...). ``translation``: id, lang, text.
-``open``: id, lang, prompt. One JSON object per line. Nothing is scored before every line of
-every file is known to be sound.
+``open``: id, lang, prompt, optional category. ``qa``: id, lang, question, context, answers.
+``math``: id, lang, question, answers. One JSON object per line. Nothing is scored before every
+line of every file is known to be sound.
 """
 
+import hashlib
 import json
 import string
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +18,7 @@ from tongues.core.digests import digest_value
 from tongues.core.errors import PreflightError
 from tongues.core.languages import languages as known_languages
 from tongues.core.languages import unknown_language
+from tongues.evaluation.answers import last_number
 
 LETTERS = string.ascii_uppercase
 
@@ -50,14 +53,34 @@ class TranslationItem:
 
 @dataclass(frozen=True, slots=True)
 class OpenItem:
-    """One open question, to be answered in its own language: id, BCP-47 code, prompt."""
+    """One open question, to be answered in its own language: id, BCP-47 code, prompt, kind of question."""
 
     id: str
     lang: str
     prompt: str
+    category: str = ""
 
 
-Item = TypeVar("Item", ChoiceItem, TranslationItem, OpenItem)
+@dataclass(frozen=True, slots=True)
+class AnswerItem:
+    """One question with known answers.
+
+    Args:
+        id: the question's identity, the same in every language.
+        lang: BCP-47 code.
+        question: what is asked.
+        answers: all that count as right, at least one.
+        context: the text it is asked about; empty for a word problem.
+    """
+
+    id: str
+    lang: str
+    question: str
+    answers: tuple[str, ...]
+    context: str = ""
+
+
+Item = TypeVar("Item", ChoiceItem, TranslationItem, OpenItem, AnswerItem)
 ByLanguage = Mapping[str, tuple[Item, ...]]
 
 
@@ -72,6 +95,10 @@ class Suite:
         choices: multiple-choice items of the source and the taught languages; empty if not named.
         translation: parallel sentences of the same languages; empty if not named.
         open: open questions of the same languages; empty if not named.
+        qa: questions about a text; empty if not named.
+        math: word problems; empty if not named.
+
+    A set in its published format may lack languages; then its task does.
     """
 
     name: str
@@ -80,6 +107,8 @@ class Suite:
     choices: ByLanguage[ChoiceItem] = field(default_factory=dict)
     translation: ByLanguage[TranslationItem] = field(default_factory=dict)
     open: ByLanguage[OpenItem] = field(default_factory=dict)
+    qa: ByLanguage[AnswerItem] = field(default_factory=dict)
+    math: ByLanguage[AnswerItem] = field(default_factory=dict)
 
     @property
     def all_languages(self) -> tuple[str, ...]:
@@ -93,6 +122,8 @@ class Suite:
             [asdict(item) for items in self.choices.values() for item in items],
             [asdict(item) for items in self.translation.values() for item in items],
             [asdict(item) for items in self.open.values() for item in items],
+            [asdict(item) for items in self.qa.values() for item in items],
+            [asdict(item) for items in self.math.values() for item in items],
         ]
         return digest_value([self.source_lang, list(self.languages), rows])
 
@@ -100,7 +131,31 @@ class Suite:
     def work_items(self) -> int:
         """Items to be scored for one model: what progress counts up to."""
         translated = [self.translation[lang] for lang in self.languages if self.translation]
-        return sum(map(len, [*self.choices.values(), *translated, *self.open.values()]))
+        others = (self.choices, self.open, self.qa, self.math)
+        return sum(map(len, [*translated, *(items for task in others for items in task.values())]))
+
+    def limited(self, items: int | None) -> "Suite":
+        """The same suite with at most so many items per task and language; None takes all.
+
+        Items are drawn by the digest of their ids, so that they are the same in every language and spread
+        over the file, and keep the file's order.
+        """
+        if items is None:
+            return self
+        return replace(
+            self,
+            choices=_drawn(self.choices, items),
+            translation=_drawn(self.translation, items),
+            open=_drawn(self.open, items),
+            qa=_drawn(self.qa, items),
+            math=_drawn(self.math, items),
+        )
+
+
+def _drawn(by_lang: ByLanguage[Item], size: int) -> dict[str, tuple[Item, ...]]:
+    ids = [item.id for item in next(iter(by_lang.values()), ())]
+    kept = set(sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())[:size])
+    return {lang: tuple(i for i in items if i.id in kept) for lang, items in by_lang.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +174,9 @@ def load_suite(
     choices: Path | None = None,
     translation: Path | None = None,
     open: Path | None = None,
+    qa: Path | None = None,
+    math: Path | None = None,
+    partial: Collection[str] = (),
 ) -> Suite:
     """Read and check the files of a suite.
 
@@ -132,6 +190,9 @@ def load_suite(
         choices: multiple-choice file, or None.
         translation: parallel sentences, or None.
         open: open questions, or None.
+        qa: questions about texts, or None.
+        math: word problems, or None.
+        partial: tasks whose file may lack languages; the others must hold all.
 
     Raises:
         PreflightError: a file is missing or unreadable, a row is broken, or the languages are not
@@ -139,13 +200,21 @@ def load_suite(
     """
     problems: list[str] = []
     wanted = (source_lang, *languages)
+
+    def load(
+        path: Path | None, task: str, build: Callable[[_Line, list[str]], Item | None]
+    ) -> dict[str, tuple[Item, ...]]:
+        return _load(path, wanted, build, problems, partial=task in partial)
+
     loaded = Suite(
         name,
         source_lang,
         tuple(languages),
-        _load(choices, wanted, _choice_item, problems),
-        _load(translation, wanted, _translation_item, problems),
-        _load(open, wanted, _open_item, problems),
+        load(choices, "choices", _choice_item),
+        load(translation, "translation", _translation_item),
+        load(open, "open", _open_item),
+        load(qa, "qa", _answer_item),
+        load(math, "math", _number_item),
     )
     problems += _misaligned_options(loaded, choices)
     if problems:
@@ -162,8 +231,10 @@ def _load(
     wanted: Sequence[str],
     build: Callable[[_Line, list[str]], Item | None],
     problems: list[str],
+    *,
+    partial: bool,
 ) -> dict[str, tuple[Item, ...]]:
-    """Items of one file by language, in the order of the source language's rows."""
+    """Items of one file by language, in the order of the first language's rows."""
     if path is None:
         return {}
     found: dict[str, dict[str, Item]] = {lang: {} for lang in wanted}
@@ -175,8 +246,10 @@ def _load(
             problems.append(f"{line.where}: id {item.id!r} stands twice in {item.lang!r}")
         if len(problems) > before:
             broken.add(str(line.row.get("id")))
+    if partial:
+        found = {lang: by_id for lang, by_id in found.items() if by_id} or found
     problems += _misaligned_ids(path, found, broken)
-    order = list(found[wanted[0]])
+    order = list(next(iter(found.values())))
     return {lang: tuple(by_id[i] for i in order if i in by_id) for lang, by_id in found.items()}
 
 
@@ -227,7 +300,29 @@ def _translation_item(line: _Line, problems: list[str]) -> TranslationItem | Non
 
 def _open_item(line: _Line, problems: list[str]) -> OpenItem | None:
     texts = _texts(line, ("id", "lang", "prompt"), problems)
-    return OpenItem(**texts) if texts else None
+    category = line.row.get("category", "")
+    if not isinstance(category, str):
+        problems.append(f"{line.where}: 'category' is not a text")
+        return None
+    return OpenItem(**texts, category=category) if texts else None
+
+
+def _answer_item(line: _Line, problems: list[str]) -> AnswerItem | None:
+    texts = _texts(line, ("id", "lang", "question", "context"), problems)
+    answers = line.row.get("answers")
+    sound = isinstance(answers, list) and all(isinstance(a, str) and a.strip() for a in answers)
+    if not sound or not answers:
+        problems.append(f"{line.where}: 'answers' must be a list of at least one text")
+        return None
+    return AnswerItem(**texts, answers=tuple(answers)) if texts else None
+
+
+def _number_item(line: _Line, problems: list[str]) -> AnswerItem | None:
+    item = _answer_item(replace(line, row={"context": "-", **line.row}), problems)
+    if item is not None and (len(item.answers) != 1 or last_number(item.answers[0], item.lang) is None):
+        problems.append(f"{line.where}: 'answers' must hold one number, found {list(item.answers)}")
+        return None
+    return None if item is None else replace(item, context=line.row.get("context", ""))
 
 
 def _texts(line: _Line, keys: Sequence[str], problems: list[str]) -> dict[str, str] | None:
@@ -261,19 +356,20 @@ def _misaligned_ids(path: Path, found: Mapping[str, Mapping[str, Any]], broken: 
 def _misaligned_options(suite: Suite, path: Path | None) -> list[str]:
     """Consistency compares letters, so a letter must mean the same option in every language."""
     problems = []
-    originals = {item.id: item for item in suite.choices.get(suite.source_lang, ())}
-    for item in (i for lang in suite.languages for i in suite.choices.get(lang, ())):
+    first = next(iter(suite.choices), "")
+    originals = {item.id: item for item in suite.choices.get(first, ())}
+    for item in (i for lang, items in suite.choices.items() if lang != first for i in items):
         original = originals.get(item.id)
         if original is None:
             continue
         if len(item.choices) != len(original.choices):
             problems.append(
                 f"{path}: id {item.id!r} has {len(item.choices)} choices in {item.lang!r} "
-                f"and {len(original.choices)} in {suite.source_lang!r}"
+                f"and {len(original.choices)} in {first!r}"
             )
         elif item.answer != original.answer:
             problems.append(
                 f"{path}: the answer of id {item.id!r} is {item.answer} in {item.lang!r} "
-                f"and {original.answer} in {suite.source_lang!r}"
+                f"and {original.answer} in {first!r}"
             )
     return problems

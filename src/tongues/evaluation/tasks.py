@@ -1,21 +1,26 @@
-"""The three tasks: from a suite's items to samples, all languages of a task in one go."""
+"""The tasks: from a suite's items to samples, all languages of a task in one go."""
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tongues.core.languages import language
 from tongues.core.ports import Identify
-from tongues.evaluation.greedy import Done
+from tongues.evaluation.answers import exact_match, f1, last_number
+from tongues.evaluation.chains import AnswerFormat
 from tongues.evaluation.likelihood import OptionScore
-from tongues.evaluation.model import LocalModel
+from tongues.evaluation.lines import line_languages
+from tongues.evaluation.runner import Done, Runner
 from tongues.evaluation.samples import Sample
-from tongues.evaluation.suite import LETTERS, ChoiceItem, OpenItem, Suite
+from tongues.evaluation.suite import LETTERS, ChoiceItem, Suite
 
 PROMPT_FORMATS = {
     "choices": "sentence without its '...' + ' ' + option | 'Question: {question}\\nAnswer:' + ' ' + option",
     "translation": "Translate into {language}: {text}",
     "open": "{prompt}",
+    "qa": "{context}\\n\\nAnswer with a few words of this text, in its language: {question}",
+    "math": "{question}\\n\\nEnd with the answer as a number.",
 }
 """How items become prompts; part of the settings digest, since other words give other scores."""
 _TRAILING_DOTS = re.compile(r"\s*(\.\.\.|…)\s*$")
@@ -29,14 +34,18 @@ class Asking:
         model: gives the loaded model; called only when there is something to ask.
         suite: the items.
         identify: guesses the language of an answer.
-        max_new_tokens: length limit of an answer.
+        max_new_tokens: length limit of a plain answer.
+        max_chain_tokens: length limit of a chain.
+        answers: how the model is asked, and where its answer stands.
         done: takes the number of items finished.
     """
 
-    model: Callable[[], LocalModel]
+    model: Callable[[], Runner]
     suite: Suite
     identify: Identify
     max_new_tokens: int
+    max_chain_tokens: int
+    answers: AnswerFormat
     done: Done
 
 
@@ -84,33 +93,116 @@ def _best(values: Sequence[float]) -> str:
     return LETTERS[max(range(len(values)), key=values.__getitem__)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One prompt whose answer is generated."""
+
+    id: str
+    lang: str
+    prompt: str
+    accepted: tuple[str, ...] = ()
+    category: str = ""
+
+
 def ask_translation(asking: Asking, langs: Sequence[str]) -> list[Sample]:
     """Translate every sentence of the source language into each of the languages."""
-    originals = asking.suite.translation[asking.suite.source_lang]
-    items = [
-        OpenItem(item.id, lang, f"Translate into {language(lang).name}: {item.text}")
+    suite = asking.suite
+    originals = suite.translation[suite.source_lang]
+    questions = [
+        _Question(item.id, lang, f"Translate into {language(lang).name}: {item.text}", (reference.text,))
         for lang in langs
-        for item in originals
+        for item, reference in zip(originals, suite.translation[lang], strict=True)
     ]
-    references = [item.text for lang in langs for item in asking.suite.translation[lang]]
-    return _answers(asking, "translation", items, references)
+    return [_identified(asking, sample) for sample in _answers(asking, "translation", questions)]
 
 
 def ask_open(asking: Asking, langs: Sequence[str]) -> list[Sample]:
     """Ask open questions in each language; what counts is whether the answer comes back in it."""
     items = [item for lang in langs for item in asking.suite.open[lang]]
-    return _answers(asking, "open", items, [""] * len(items))
+    questions = [_Question(item.id, item.lang, item.prompt, category=item.category) for item in items]
+    samples = [_identified(asking, sample) for sample in _answers(asking, "open", questions)]
+    candidates = asking.suite.all_languages
+    return [replace(s, line_langs=line_languages(s.got, candidates, asking.identify)) for s in samples]
 
 
-def _answers(asking: Asking, task: str, items: Sequence[OpenItem], expected: Sequence[str]) -> list[Sample]:
+def ask_qa(asking: Asking, langs: Sequence[str]) -> list[Sample]:
+    """Ask questions about texts, whose answers stand in them."""
+    questions = [
+        _Question(
+            item.id,
+            lang,
+            f"{item.context}\n\nAnswer with a few words of this text, in its language: {item.question}",
+            item.answers,
+        )
+        for lang in langs
+        for item in asking.suite.qa[lang]
+    ]
+    return [
+        replace(sample, correct=exact_match(sample.got, accepted, lang), f1=f1(sample.got, accepted, lang))
+        for sample in _answers(asking, "qa", questions)
+        for accepted, lang in [(sample.options, sample.lang)]
+    ]
+
+
+def ask_math(asking: Asking, langs: Sequence[str]) -> list[Sample]:
+    """Ask word problems; the last number of the answer is what was found."""
+    questions = [
+        _Question(item.id, lang, f"{item.question}\n\nEnd with the answer as a number.", item.answers)
+        for lang in langs
+        for item in asking.suite.math[lang]
+    ]
+    samples = _answers(asking, "math", questions)
+    return [replace(sample, correct=_right_number(sample)) for sample in samples]
+
+
+def _right_number(sample: Sample) -> bool:
+    """The gold number is written as in English; the model's as in the language asked."""
+    found = last_number(sample.got, sample.lang)
+    return found is not None and found == last_number(sample.expected, "en")
+
+
+def _answers(asking: Asking, task: str, questions: Sequence[_Question]) -> list[Sample]:
+    """Plain answers and chains, each kind with its own length limit, in the order of the questions."""
+    chained = [asking.answers.chained(question.lang) for question in questions]
+    found: dict[int, Sample] = {}
+    for kind, limit in ((False, asking.max_new_tokens), (True, asking.max_chain_tokens)):
+        chosen = [number for number, is_chain in enumerate(chained) if is_chain is kind]
+        if chosen:
+            samples = _answered(asking, task, [questions[number] for number in chosen], limit)
+            found.update(zip(chosen, samples, strict=True))
+    return [found[number] for number in range(len(questions))]
+
+
+def _answered(asking: Asking, task: str, questions: Sequence[_Question], limit: int) -> list[Sample]:
+    worded = [asking.answers.worded(question.prompt, question.lang) for question in questions]
     texts = asking.model().generate(
-        [item.prompt for item in items], max_new_tokens=asking.max_new_tokens, done=asking.done
+        [prompt for _, prompt in worded],
+        max_new_tokens=limit,
+        systems=[system for system, _ in worded] if any(system for system, _ in worded) else (),
+        done=asking.done,
     )
-    samples = []
-    for item, want, text in zip(items, expected, texts, strict=True):
-        guess = asking.identify(text, asking.suite.all_languages)
-        samples.append(
-            Sample(task, item.lang, item.id, item.prompt, want, text,
-                   guessed_lang=guess.lang, confidence=guess.confidence)
-        )  # fmt: skip
-    return samples
+    return [
+        Sample(
+            task,
+            question.lang,
+            question.id,
+            prompt,
+            question.accepted[0] if question.accepted else "",
+            options=question.accepted if task == "qa" else (),
+            category=question.category,
+            **_read(asking.answers, text, question.lang),
+        )
+        for question, (_, prompt), text in zip(questions, worded, texts, strict=True)
+    ]
+
+
+def _read(answers: AnswerFormat, text: str, lang: str) -> dict[str, Any]:
+    """What counts of a text, and for a chain all of it and whether it could be read."""
+    answer = answers.read(text, lang)
+    chain = {"whole": text, "formatted": answer is not None} if answers.chained(lang) else {}
+    return {"got": answer or "", **chain}
+
+
+def _identified(asking: Asking, sample: Sample) -> Sample:
+    guess = asking.identify(sample.got, asking.suite.all_languages)
+    return replace(sample, guessed_lang=guess.lang, confidence=guess.confidence)

@@ -1,31 +1,40 @@
 """Evaluate: the base model, the tuned one and the champion on one suite, and the report."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tongues.core.digests import canonical_json, digest_value
 from tongues.core.errors import EvaluationError
 from tongues.core.manifest import write_atomically
 from tongues.core.progress import LineProgress
+from tongues.core.recipe_file import load_recipe
 from tongues.core.scores import Scores
 from tongues.data.language_id import RestrictedIdentifier
+from tongues.evaluation.chains import PLAIN, AnswerFormat
+from tongues.evaluation.compare import by_task, compare
 from tongues.evaluation.report import write_report
+from tongues.evaluation.samples import read_samples
 from tongues.evaluation.score import SAMPLES_FOLDER, SCORES_NAME, score_model, settings
 from tongues.evaluation.suite import Suite
 from tongues.evaluation.summary import markdown_summary
 from tongues.platform.tracking import Tracking
 from tongues.promotion import registry
+from tongues.stages.answer_format import answer_format
 from tongues.stages.given import Given
+from tongues.stages.judge import judge, with_judgements
+from tongues.stages.runners import ASKED, vllm_runner
 from tongues.stages.suite_files import open_suite
 from tongues.stages.weights import model_of_weights, weights_folder, weights_sha256
-from tongues.stages.workspace import Output, Report, Workspace, fresh
+from tongues.stages.workspace import RECIPE_NAME, Output, Report, Workspace, fresh
 
 Role = Literal["base", "candidate", "champion"]
 ROLES: tuple[Role, ...] = ("base", "candidate", "champion")
 REPORT_NAME, SUMMARY_NAME, QUESTIONS_NAME = "report.html", "summary.md", "questions.json"
+CHANGES_NAME = "changes.json"
 
 
 @dataclass(frozen=True)
@@ -73,10 +82,11 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
     if (champion := _champion(given, workspace, tuned)) is not None:
         models["champion"] = champion
     scored = {role: score(given, workspace, model, suite, role) for role, model in models.items()}
+    judged = judge(given, workspace, suite, scored)
 
     def work(folder: Path) -> Report:
         fresh(folder)
-        scores = [_read(output).as_role(role) for role, output in scored.items()]
+        scores = [with_judgements(_read(o).as_role(role), judged.get(role, ())) for role, o in scored.items()]
         for one in scores:
             write_atomically(folder / f"{one.role}.json", canonical_json(one.model_dump(mode="json")))
         _write_pages(folder, given, scores, scored)
@@ -89,6 +99,9 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
 
     params = {"name": given.recipe.name, "models": {role: _name(given, role) for role in models}}
     inputs: dict[str, Output | str] = {role: output for role, output in scored.items()}  # noqa: C416
+    inputs |= {
+        f"{output.manifest.stage}-{role}": output for role, found in judged.items() for output in found
+    }
     output = workspace.finish("evaluate", recipe=given.recipe, inputs=inputs, params=params, work=work)
     return Evaluation.of(output)
 
@@ -100,24 +113,43 @@ def score(given: Given, workspace: Workspace, model: Output, suite: Suite, role:
         A folder with ``scores.json`` and ``samples/``.
     """
     section = given.recipe.evaluation
+    answers = _answers(given, model, role)
 
     def work(folder: Path) -> Report:
         progress = LineProgress(f"evaluate {role}", suite.work_items, "items", say=workspace.say)
-        scores = score_model(
-            weights_folder(model),
-            role=role,
-            name=_name(given, role),
-            model_sha256=weights_sha256(model),
-            suite=suite,
-            section=section,
-            identify=RestrictedIdentifier(),
-            out=folder,
-            progress=progress,
-        )
-        return Report(facts={"measurements": len(scores.measurements)})
+        with ExitStack() as stack:
+            vllm = stack.enter_context(vllm_runner(given, workspace, model, folder / ASKED))
+            scores = score_model(
+                weights_folder(model),
+                role=role,
+                name=_name(given, role),
+                model_sha256=weights_sha256(model),
+                suite=suite,
+                section=section,
+                identify=RestrictedIdentifier(),
+                out=folder,
+                progress=progress,
+                answers=answers,
+                served=vllm if section.runner == "vllm" else None,
+            )
+        return Report(facts={"measurements": len(scores.measurements)}, leave=(ASKED,))
 
-    params = {"settings": settings(section), "suite_sha256": suite.sha256, "suite": suite.name}
+    params = {
+        "settings": settings(section),
+        "suite_sha256": suite.sha256,
+        "suite": suite.name,
+        "runner": section.runner,
+        "answers": answers.worded("{prompt}", next(iter(suite.languages))),
+        "chain_tokens": section.chain_tokens if answers.kind == "taco" else None,
+    }
     return workspace.finish("score", recipe=given.recipe, inputs={"model": model}, params=params, work=work)
+
+
+def _answers(given: Given, model: Output, role: Role) -> AnswerFormat:
+    """Each tuned model answers as its own recipe taught it; the base model was taught no chain."""
+    if role == "base":
+        return PLAIN
+    return answer_format(given.recipe if role == "candidate" else load_recipe(model.folder / RECIPE_NAME))
 
 
 def _champion(given: Given, workspace: Workspace, tuned: Output) -> Output | None:
@@ -150,9 +182,23 @@ def _read(output: Output) -> Scores:
 def _write_pages(folder: Path, given: Given, scores: Sequence[Scores], scored: dict[Role, Output]) -> None:
     (folder / SUMMARY_NAME).write_text(markdown_summary(scores), encoding="utf-8")
     samples: dict[str, Path] = {role: output.folder / SAMPLES_FOLDER for role, output in scored.items()}
+    write_atomically(folder / CHANGES_NAME, canonical_json(_changes(scores, samples)))
     write_report(
         scores, samples, recipe_name=given.recipe.name, facts=_facts(given), out=folder / REPORT_NAME
     )
+
+
+def _changes(scores: Sequence[Scores], samples: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
+    """Role to every change of the candidate against it, with paired tests."""
+    answers = {role: by_task(read_samples(path)) for role, path in samples.items()}
+    (candidate,) = (one for one in scores if one.role == "candidate")
+    return {
+        one.role: [
+            change.as_dict() for change in compare(one, candidate, answers[one.role], answers["candidate"])
+        ]
+        for one in scores
+        if one.role != "candidate"
+    }
 
 
 def _facts(given: Given) -> dict[str, str]:

@@ -1,18 +1,21 @@
-"""Measure translations: sentences there and back, and against parallel text."""
+"""Measure translations: sentences there and back, against parallel text, and by a judge."""
 
 import json
 from pathlib import Path
 
 from tongues.core.errors import DataError
-from tongues.core.records import SourceRow
+from tongues.core.records import AlignedRow, SourceRow
 from tongues.core.shards import read_shards
 from tongues.data.spans import SpanProtector
+from tongues.inference.budget import Budget
+from tongues.inference.writer import Writer
 from tongues.platform import storage
 from tongues.stages.given import Given
 from tongues.stages.ledger import open_ledger
 from tongues.stages.workspace import Output, Workspace
 from tongues.translation.chain import build_chain
 from tongues.translation.quality import Quality, measure_quality
+from tongues.translation.quality_judge import judge_translations, pairs_of, sample_rows
 
 
 def measure(given: Given, workspace: Workspace, source: Output) -> dict[str, list[Quality]]:
@@ -44,6 +47,39 @@ def measure(given: Given, workspace: Workspace, source: Output) -> dict[str, lis
                 sentences=section.round_trip_sentences,
                 reference=_pairs(parallel, *pair) if parallel else None,
             )
+    return found
+
+
+def judge_rows(given: Given, workspace: Workspace, rows: Path) -> dict[str, list[Quality]]:
+    """Have a sample of each language's rows rated, as the recipe's `translation.quality.judge` asks.
+
+    Args:
+        given: the recipe.
+        workspace: whose ledger keeps the verdicts.
+        rows: the store's rows, source language and translations.
+
+    Returns:
+        Language to what was measured; empty where the recipe asks for no judge.
+
+    Raises:
+        EngineError, BudgetError: of the judge; verdicts so far are in the ledger.
+    """
+    section, source_lang = given.recipe.translation.quality.judge, given.recipe.source.lang
+    found: dict[str, list[Quality]] = {}
+    if section is None:
+        return found
+    with open_ledger(workspace, "quality-judge") as ledger:
+        for lang in given.recipe.languages:
+            chosen = sample_rows(map(AlignedRow.from_row, read_shards(rows)), lang, section.rows)
+            groups = {row.group for row in chosen}
+            every = map(AlignedRow.from_row, read_shards(rows))
+            originals = {row.group: row for row in every if row.lang == source_lang and row.group in groups}
+            if pairs := pairs_of(chosen, originals):
+                workspace.say(f"gather: {len(pairs)} rows of {lang} to be judged")
+                account = f"quality-judge-{lang}"
+                share, spent = 1 / len(given.recipe.languages), ledger.spent(account)
+                budget = Budget(section.budget, share=share, spent=spent, account=account)
+                found[lang] = [judge_translations(pairs, Writer(section.engine, ledger, budget, lang))]
     return found
 
 

@@ -27,17 +27,20 @@ _FEWEST_LETTERS, _MOST_CHARACTERS = 20, 400
 class Quality(BaseModel):
     """What was measured for one language.
 
-    Scores are over the sentences that came back; those that did not are counted in `failed`.
+    Scores are over the sentences that came back; those that did not are counted in `failed`. For a judge,
+    sentences are rows.
     """
 
     model_config = ConfigDict(frozen=True)
 
     lang: str
-    kind: Literal["round-trip", "reference"]
+    kind: Literal["round-trip", "reference", "judge"]
     sentences: int
     bleu: float | None = None
     chrf: float | None = None
     ter: float | None = None
+    adequacy: float | None = None
+    fluency: float | None = None
     signatures: dict[str, str] = {}
     failed: int = 0
     note: str = ""

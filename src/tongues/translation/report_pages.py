@@ -47,16 +47,17 @@ def _quality_table(report: TranslationReport) -> list[str]:
     measured = [(line.lang, one) for line in report.languages for one in line.quality]
     if not measured:
         return []
-    head = "| language | measured | sentences | BLEU | chrF++ | TER | |"
+    head = "| language | measured | sentences | BLEU | chrF++ | TER | adequacy | fluency | |"
     return [
         head,
-        "| --- | --- |" + " ---: |" * 4 + " --- |",
+        "| --- | --- |" + " ---: |" * 6 + " --- |",
         *(_quality_line(lang, one) for lang, one in measured),
     ]
 
 
 def _quality_line(lang: str, measured: Quality) -> str:
-    scores = " | ".join(map(_number, (measured.bleu, measured.chrf, measured.ter)))
+    values = (measured.bleu, measured.chrf, measured.ter, measured.adequacy, measured.fluency)
+    scores = " | ".join(map(_number, values))
     failed = f" ({measured.failed} failed)" if measured.failed else ""
     return f"| {lang} | {measured.kind} | {measured.sentences}{failed} | {scores} | {measured.note} |"
 

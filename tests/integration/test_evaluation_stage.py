@@ -1,0 +1,99 @@
+"""The evaluate stage on two tiny models: chains, a judge over HTTP, report and paired tests in one folder."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_models import make_tiny_base
+from tongues.core.recipe_file import parse_recipe
+from tongues.stages.evaluate import Evaluation, evaluate
+from tongues.stages.given import Given
+from tongues.stages.weights import MERGED
+from tongues.stages.workspace import Output, Report, Workspace
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
+
+from scoring import ScoringEndpoint
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.integration
+
+RECIPE = """
+schema_version: 1
+name: tiny
+languages: [es]
+source: {{uri: rows.jsonl, dataset: tiny, licence: CC0-1.0}}
+base_model: {{uri: base, name: Tiny, licence: MIT}}
+translation: {{engine: {{kind: apertium}}}}
+dataset: {{methods: [{{method: taco}}]}}
+evaluation:
+  suite: {{open_uri: "{folder}/open.jsonl", math_uri: "{folder}/mgsm_{{lang}}.tsv", math_format: mgsm}}
+  max_new_tokens: 4
+  judge:
+    pairwise: true
+    engine: {{kind: openai, model: judge-1, endpoints: [{{base_url: "{url}"}}]}}
+gate: {{compare_to: base}}
+registry: {{model: tiny}}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return Workspace(str(tmp_path / "work"), say=lambda _: None)
+
+
+def model(place: Workspace, given: Given, stage: str, folder: str, source: Path) -> Output:
+    def work(out: Path) -> Report:
+        shutil.copytree(source, out / folder, dirs_exist_ok=True)
+        return Report()
+
+    return place.finish(stage, recipe=given.recipe, inputs={}, params={"stage": stage}, work=work)
+
+
+def judged(tmp_path: Path, place: Workspace, url: str) -> Evaluation:
+    recipe = parse_recipe(RECIPE.format(folder=tmp_path, url=url).encode(), where="test")
+    given = Given(recipe, recipe, "test")
+    tiny = tmp_path / "tiny"
+    if not tiny.exists():
+        make_tiny_base(tiny)
+    base = model(place, given, "base", ".", tiny)
+    tuned = model(place, given, "finetune", MERGED, tiny)
+    return evaluate(given, place, tuned, base)
+
+
+def test_evaluate_tuned_model_answers_in_chains_the_base_plainly_and_both_are_judged(
+    tmp_path: Path, place: Workspace
+) -> None:
+    rows = [
+        {"id": str(n), "lang": lang, "prompt": f"{lang} {n}?"} for lang in ("en", "es") for n in range(12)
+    ]
+    (tmp_path / "open.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (tmp_path / "mgsm_es.tsv").write_text("¿Cuántos son dos y dos?\t4\n", encoding="utf-8")
+
+    def say(messages: list[dict[str, str]], limit: int) -> str:
+        return "Rating: [[6]]" if "<answer>" in messages[1]["content"] else "[[A]]"
+
+    with ScoringEndpoint(say) as end:
+        evaluation = judged(tmp_path, place, end.base_url)
+        asked = len(end.requests)
+        again = judged(tmp_path, place, end.base_url)
+    assert len(end.requests) == asked
+    assert again.output.manifest.content_sha256 == evaluation.output.manifest.content_sha256
+    base, candidate = evaluation.role("base"), evaluation.candidate
+    assert base is not None
+    # random weights write no labels: every chain fails, is rated lowest, and loses without a judge
+    assert candidate.measurements["open/es/format_failure_rate"].value == 1.0
+    assert candidate.measurements["open/es/judge"].value == 1.0
+    assert candidate.measurements["math/es/format_failure_rate"].n == 1
+    assert "open/es/format_failure_rate" not in base.measurements
+    assert "open/en/format_failure_rate" not in candidate.measurements
+    assert base.suite_sha256 == candidate.suite_sha256
+    assert candidate.measurements["open/en/judge"] == base.measurements["open/en/judge"]
+    assert candidate.measurements["open/en/ties_base"].value == 1.0  # the same weights, the same answers
+    changes = json.loads((evaluation.output.folder / "changes.json").read_bytes())["base"]
+    assert {change["metric"] for change in changes} >= {"target_language_rate", "judge"}
+    assert "math/en/accuracy" not in candidate.measurements  # there is no file of that language
+    assert evaluation.report.stat().st_size > 10_000
