@@ -20,7 +20,8 @@ def run(
 ) -> None:
     """Translate, assemble, fine-tune, evaluate, register, and promote if the gate agrees.
 
-    A recipe with an ablation is trained and measured in every variant instead, and one table compares them.
+    A recipe with an ablation is trained and measured in every variant instead, without KFP, and one table
+    compares them; nothing is promoted.
     """
     if runner not in ("kfp-local", "direct"):
         raise typer.BadParameter(f"{runner!r} is not one of kfp-local, direct")
