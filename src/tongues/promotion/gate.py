@@ -34,6 +34,7 @@ class _Metric:
 
 ACCURACY = _Metric("choices", "accuracy", "multiple-choice accuracy", "choices_uri")
 TARGET_LANGUAGE_RATE = _Metric("open", "target_language_rate", "answers in the language asked", "open_uri")
+FORMAT_FAILURES = "format_failure_rate"
 CHRF = _Metric("translation", "chrf", "chrF++", "translation_uri")
 
 
@@ -71,7 +72,8 @@ class Decision(BaseModel):
         suite: name of the evaluation suite.
         suite_sha256: digest of the candidate's suite.
         policy: the policy as resolved.
-        clauses: in the order suite, choices, English, target language, chrF++; each by language.
+        clauses: in the order suite, choices, English, target language, chrF++, formats, floors, drops; each
+            by language.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -160,6 +162,50 @@ def _clauses(candidate: Scores, reference: Scores, policy: GateSection) -> Itera
         yield _rate(policy.min_target_language_rate, lang, candidate)
     for lang in taught:
         yield _drop("max_chrf_drop", policy.max_chrf_drop, CHRF, lang, candidate, reference)
+    for lang in taught:
+        yield from _formats(policy.max_format_failures, lang, candidate)
+    for name, least in sorted(policy.min_scores.items()):
+        yield from (_floor("min_scores", least, _named(name), lang, candidate) for lang in taught)
+    for name, most in sorted(policy.max_drops.items()):
+        yield from (_drop("max_drops", most, _named(name), lang, candidate, reference) for lang in taught)
+
+
+def _named(name: str) -> _Metric:
+    task, metric = name.split("/")
+    return _Metric(task, metric, f"{task} {metric.replace('_', ' ')}", f"{task}_uri")
+
+
+def _formats(bound: float, lang: str, candidate: Scores) -> Iterator[Clause]:
+    """One clause for each task in which the candidate answered with chains."""
+    for name in sorted(candidate.measurements):
+        task, where, metric = name.split("/", 2)
+        now = candidate.measurements[name]
+        if (where, metric) == (lang, FORMAT_FAILURES) and _taken(now):
+            sentence = (
+                f"{lang}: {now.value:.3f} of {now.n} chains in {task} (candidate) lack their last segment; "
+                f"at most {bound:g} is allowed"
+            )
+            passed = now.value <= bound + _TOLERANCE
+            yield Clause(
+                name="max_format_failures",
+                lang=lang,
+                measured=now.value,
+                bound=bound,
+                passed=passed,
+                sentence=sentence,
+            )
+
+
+def _floor(name: str, bound: float, metric: _Metric, lang: str, candidate: Scores) -> Clause:
+    now = candidate.get(metric.task, lang, metric.metric)
+    if now is None or not _taken(now):
+        return _not_measured(name, bound, metric, lang, [candidate.role])
+    sentence = (
+        f"{lang}: {metric.label} is {now.value:.3f} over {now.n} items (candidate); at least {bound:g} is "
+        "asked for"
+    )
+    passed = now.value >= bound - _TOLERANCE
+    return Clause(name=name, lang=lang, measured=now.value, bound=bound, passed=passed, sentence=sentence)
 
 
 def _comparable(candidate: Scores, reference: Scores) -> Clause:

@@ -103,6 +103,42 @@ def test_decide_measurement_over_no_items_counts_as_not_measured():
     assert all("not measured" in reason for reason in decision.reasons)
 
 
+def with_more(one, **values):
+    """Scores with further measurements: TASK__LANG__METRIC to value."""
+    more = {name.replace("__", "/"): Measurement(value=value, n=30) for name, value in values.items()}
+    return one.model_copy(update={"measurements": one.measurements | more})
+
+
+def test_decide_chains_without_their_end_refuse_in_that_task_and_language():
+    broken = with_more(scores(), open__es__format_failure_rate=0.2, qa__ca__format_failure_rate=0.1)
+    decision = decide(broken, scores("base"), POLICY)
+    assert failed(decision) == [("max_format_failures", "es")]
+    assert decision.reasons == (
+        "es: 0.200 of 30 chains in open (candidate) lack their last segment; at most 0.1 is allowed",
+    )
+
+
+def test_decide_floors_and_drops_of_any_measure_hold_in_every_language():
+    policy = GateSection(min_scores={"open/judge": 6.0}, max_drops={"qa/f1": 0.05})
+    judged = {f"open__{lang}__judge": 6.5 for lang in LANGS}
+    now = with_more(scores(), **judged | {f"qa__{lang}__f1": 0.40 for lang in LANGS})
+    before = with_more(scores("base"), **{f"qa__{lang}__f1": 0.45 for lang in LANGS})
+    assert decide(now, before, policy).passed
+    worse = with_more(now, open__gl__judge=5.9, qa__es__f1=0.39)
+    assert failed(decide(worse, before, policy)) == [("min_scores", "gl"), ("max_drops", "es")]
+
+
+def test_decide_a_floor_without_a_measurement_refuses_and_names_the_file_to_add():
+    decision = decide(scores(), scores("base"), GateSection(min_scores={"qa/f1": 0.4}))
+    assert failed(decision) == [("min_scores", lang) for lang in sorted(LANGS)]
+    assert "evaluation.suite.qa_uri" in decision.reasons[0]
+
+
+def test_policy_about_an_unknown_task_is_refused():
+    with pytest.raises(ValidationError, match="open\\|qa"):
+        GateSection(min_scores={"opne/judge": 6.0})
+
+
 def test_decide_different_suites_refuses_even_if_every_number_is_better():
     decision = decide(scores(choices__es=0.9), scores("base", suite_sha256="f" * 64), POLICY)
     assert failed(decision) == [("suite", "all")]

@@ -116,6 +116,10 @@ class EvaluationSection(Section):
         return self.max_chain_tokens or 4 * self.max_new_tokens
 
 
+MeasureName = Annotated[str, Field(pattern=r"^(choices|translation|open|qa|math)/[a-z][a-z0-9_]*$")]
+"""Task and metric, as they stand in scores and MLflow with a language between them."""
+
+
 class GateSection(Section):
     """The policy that decides on promotion; a missing measurement is a refusal."""
 
@@ -129,3 +133,10 @@ class GateSection(Section):
     """Smallest share of answers in the language asked, in every taught language."""
     max_chrf_drop: Annotated[float, Field(ge=0, le=100)] = 2.0
     """Largest loss of chrF++ points allowed in any taught language."""
+    max_format_failures: Share = 0.1
+    """Largest share of chains without their last segment, in any task and taught language; where no chain
+    was asked for there is nothing to hold against it."""
+    min_scores: dict[MeasureName, float] = Field(default={})
+    """Measure to its smallest value in any taught language, such as open/judge: 6 or qa/f1: 0.4."""
+    max_drops: dict[MeasureName, Annotated[float, Field(ge=0)]] = Field(default={})
+    """Measure to its largest loss in any taught language, such as qa/f1: 0.05."""
