@@ -61,7 +61,7 @@ def read_recipe(recipe: str) -> Given:
     if "\n" in recipe:
         parsed = parse_recipe(recipe.encode(), where="inline recipe")
         return Given(parsed, located(parsed, str(Path.cwd())), "inline")
-    uri, hash_, variant = recipe.partition("#")
+    uri, variant = _parted(recipe)
     content = storage.read_bytes(uri)
     if content is None:
         raise RecipeError(["no such file"], where=uri, fix="`tongues recipe ls` lists the shipped recipes")
@@ -69,4 +69,12 @@ def read_recipe(recipe: str) -> Given:
     path = storage.local_path(uri)
     base = str(path.resolve().parent) if path else uri.rsplit("/", 1)[0]
     given = Given(parsed, located(parsed, base), str(path.resolve()) if path else uri)
-    return given.variant(variant) if hash_ else given
+    return given if variant is None else given.variant(variant)
+
+
+def _parted(recipe: str) -> tuple[str, str | None]:
+    """Address and variant; a file whose own name has a ``#`` is meant as a whole."""
+    if "#" not in recipe or storage.exists(recipe):
+        return recipe, None
+    uri, _, variant = recipe.rpartition("#")
+    return uri, variant

@@ -54,6 +54,15 @@ def test_files_of_a_variant_lie_beside_the_recipe(path):
     assert read_recipe(f"{path}#chain").located.source.uri == str(path.parent / "rows.jsonl")
 
 
+def test_a_folder_or_file_with_a_number_sign_is_found(path):
+    folder = path.parent / "c#"
+    folder.mkdir()
+    for name in ("tiny.yaml", "my#1.yaml"):
+        (folder / name).write_text(RECIPE)
+    assert read_recipe(str(folder / "my#1.yaml")).recipe.name == "tiny"
+    assert read_recipe(f"{folder / 'tiny.yaml'}#chain").recipe.name == "tiny-chain"
+
+
 def test_an_unknown_variant_is_named_with_those_there_are(path):
     with pytest.raises(RecipeError) as error:
         read_recipe(f"{path}#chian")
