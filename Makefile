@@ -38,10 +38,11 @@ test: test-unit test-models test-components test-integration ## all tests that t
 MODELS := tests/unit/tuning $(addprefix tests/unit/evaluation/,test_local_model.py test_score_model.py test_served_model.py)
 
 test-unit: setup ## fast and offline
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit $(MODELS:%=--ignore %) -n 3 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit $(MODELS:%=--ignore %) -m "not slow" -n 3 --dist worksteal
 
-test-models: setup ## unit tests that load torch and tiny models
+test-models: setup ## unit tests that take longer: tiny models, killed processes, dying endpoints
 	$(BIN)/python -m pytest $(MODELS)
+	$(BIN)/python -m pytest tests/unit/methods -m slow
 
 test-components: setup ## pipelines, components, chart, manifests, docs
 	$(BIN)/python -m pytest tests/components tests/pipelines tests/deploy tests/docs

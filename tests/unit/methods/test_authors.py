@@ -104,6 +104,7 @@ def _outcome(method, *args) -> list[Record | Drop] | str:
         return type(error).__name__
 
 
+@pytest.mark.slow
 @each
 def test_an_endpoint_that_dies_is_an_error_and_what_it_answered_is_not_asked_again(method, ledger):
     answered = 11

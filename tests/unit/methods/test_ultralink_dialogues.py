@@ -334,6 +334,7 @@ def test_a_passage_cannot_close_its_tag_and_hostile_ones_come_through(ledger):
     assert len({item.group for item in items if isinstance(item, Record)}) == 2
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_records_and_asks_for_nothing_twice(tmp_path):
     passages = tmp_path / "passages.jsonl"
     texts = [f"{MILL} El molino tenía {n} piedras." for n in range(30)]
