@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -134,12 +135,15 @@ def test_control_c_stops_watching_and_the_run_goes_on(kfp):
     api.scenes = [RUNNING]
     _, submitted, _ = tongues(environment, "submit", "quickstart", "--upload")
     run = submitted["run_id"]
+    # A shell that runs this suite in the background has its children ignore SIGINT.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     watching = subprocess.Popen(
         [COMMAND, "watch", run, "--every-s", "0.1", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | environment,
+        preexec_fn=heed,  # noqa: PLW1509 (nothing else runs here)
     )
     assert watching.stderr is not None and "prepare: SUCCEEDED" in watching.stderr.readline()
     watching.send_signal(signal.SIGINT)
