@@ -14,10 +14,11 @@ import pytest
 from tongues.core.digests import digest_files
 from tongues.core.errors import TonguesError
 from tongues.core.recipe import BaseModelSection
+from tongues.tuning.attention import choose_layout
 from tongues.tuning.base_model import BaseFacts, check_base, fetch_base
 from tongues.tuning.masks import encode, end_of_turn_id
 from tongues.tuning.merge import merge, parity
-from tongues.tuning.models import load_tokenizer
+from tongues.tuning.models import Attention, load_model, load_tokenizer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -136,6 +137,14 @@ def test_encode_smollm2_labels_are_the_answer_and_its_end(fetched: tuple[Path, B
     for text, example in zip(texts, examples, strict=True):
         assert tokenizer.decode(example.input_ids[example.answer_start :]) == f"{text}<|im_end|>"
         assert tokenizer.decode(example.input_ids[: example.answer_start]).endswith("<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize("kernel", ["eager", "sdpa"])
+def test_smollm2_is_packed_in_bf16_whatever_kernel_it_was_loaded_with(
+    fetched: tuple[Path, BaseFacts], kernel: Attention
+) -> None:
+    model = load_model(fetched[0], "bf16", attention=kernel)
+    assert choose_layout(model, "bf16") == "packed"
 
 
 def test_train_killed_and_started_again_has_the_same_loss_curve(

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 BASE = "base"
+_FORMAT_FAILURES = "format_failure_rate"
 _HEADLINE_SIZE = 3
 """Languages in a subset for consistency, as CrossIn (arXiv 2404.11932) reports it."""
 _MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "unclear": ""}
 _DATA = {
-    "rows": "rows trained on",
-    "tokens": "tokens seen",
-    "label_percent": "of these learnt, %",
-    "steps": "optimiser steps",
+    "rows": "rows",
+    "tokens": "tokens",
+    "label_percent": "learnt tokens, %",
+    "steps": "steps",
 }
 
 
@@ -53,12 +54,14 @@ class Line:
 
     Args:
         label: the measure, or what was counted.
+        short: the same for narrow terminals.
         where: language; empty for counts.
         n: items; 0 for counts.
         cells: a value each, with a mark where it differs from the baseline's for certain.
     """
 
     label: str
+    short: str
     where: str
     n: int
     cells: tuple[str, ...]
@@ -74,7 +77,7 @@ def ablation_lines(variants: Sequence[Variant], baseline: str) -> list[Line]:
     verdicts = {one.name: _verdicts(one, variants, baseline) for one in variants}
     langs = (variants[0].scores.source_lang, *variants[0].scores.languages)
     lines = [_count(variants, name, label) for name, label in _DATA.items()]
-    for measure in (one for one in MEASURES if one.main):
+    for measure in (one for one in MEASURES if one.main or one.metric == _FORMAT_FAILURES):
         lines += [_line(variants, measure, lang, language(lang).name, verdicts) for lang in langs]
     scores, size = [one.scores for one in variants], min(_HEADLINE_SIZE, len(langs))
     lines += [
@@ -107,17 +110,19 @@ def terminal_ablation(variants: Sequence[Variant], baseline: str) -> "Table":
     from rich.table import Table
 
     title = f"Ablation. {_legend(baseline)}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     table.add_column("measure, language", no_wrap=True)
     for head in ("n", *(one.name for one in variants)):
         table.add_column(head, justify="right", no_wrap=True)
     heading = ""
     for line in ablation_lines(variants, baseline):
         apart = line.where not in ("", TOGETHER_NAME)
-        if apart and line.label != heading:
-            heading = line.label
+        if apart and line.short != heading:
+            heading = line.short
             table.add_row(f"[bold]{heading}[/bold]")
-        table.add_row(f"  {line.where}" if apart else line.label, str(line.n or ""), *line.cells)
+        table.add_row(f"  {line.where}" if apart else line.short, str(line.n or ""), *line.cells)
     return table
 
 
@@ -157,7 +162,9 @@ def _line(
         _cell(measure, value, verdicts[one.name].get((measure.task, lang, measure.metric), "unclear"))
         for one, value in zip(variants, found, strict=True)
     )
-    return Line(measure.label, where, max((value.n for value in found if value), default=0), cells)
+    return Line(
+        measure.label, measure.short, where, max((value.n for value in found if value), default=0), cells
+    )
 
 
 def _cell(measure: Measure, found: Measurement | None, verdict: Verdict) -> str:
@@ -165,7 +172,9 @@ def _cell(measure: Measure, found: Measurement | None, verdict: Verdict) -> str:
 
 
 def _count(variants: Sequence[Variant], name: str, label: str) -> Line:
-    return Line(label, "", 0, tuple(f"{one.training[name]:,}" if one.training else "" for one in variants))
+    return Line(
+        label, label, "", 0, tuple(f"{one.training[name]:,}" if one.training else "" for one in variants)
+    )
 
 
 def _legend(baseline: str) -> str:

@@ -128,6 +128,17 @@ def test_choose_layout_model_that_carries_a_state_is_padded_and_keeps_its_kernel
     assert float(summed(model, batcher("padded", Budget(256, 4)))) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("kernel", ["eager", "sdpa"])
+def test_choose_layout_in_bf16_does_not_hang_on_the_kernel_the_model_came_with(kernel: str) -> None:
+    import torch
+
+    model = tiny("llama").to(torch.bfloat16)
+    model.set_attn_implementation(kernel)
+    assert choose_layout(model, "bf16") == "packed"
+    stateful = tiny("mamba", state_size=4, num_hidden_layers=2).to(torch.bfloat16)
+    assert choose_layout(stateful, "bf16") == "padded"
+
+
 def test_gradient_of_a_step_is_the_same_however_it_is_split() -> None:
     import torch
 
