@@ -40,9 +40,9 @@ MODELS := tests/unit/tuning $(addprefix tests/unit/evaluation/,test_local_model.
 test-unit: setup ## fast and offline
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit $(MODELS:%=--ignore %) -m "not slow" -n 3 --dist worksteal
 
-test-models: setup ## unit tests that take longer: tiny models, killed processes, dying endpoints
+test-models: setup ## unit tests that take longer: tiny models, killed processes, statistics
 	$(BIN)/python -m pytest $(MODELS)
-	$(BIN)/python -m pytest tests/unit/methods -m slow
+	$(BIN)/python -m pytest tests/unit/methods tests/unit/stages -m slow
 
 test-components: setup ## pipelines, components, chart, manifests, docs
 	$(BIN)/python -m pytest tests/components tests/pipelines tests/deploy tests/docs

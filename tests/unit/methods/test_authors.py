@@ -61,6 +61,7 @@ def items(count: int):
     return rows, [passage(f"Texto número {n}, que alguien escribió.") for n in range(count)]
 
 
+@pytest.mark.slow
 @each
 @settings(max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(

@@ -130,6 +130,7 @@ def test_sphinx_number_of_examples_follows_the_weights_of_the_recipe() -> None:
     assert chi_square(counts, {1: 500, 3: 1_000, 4: 500}) < 13.8, "2 degrees, p = 0.001"
 
 
+@pytest.mark.slow
 def test_sphinx_examples_are_drawn_evenly_from_all_places_of_a_neighbourhood() -> None:
     """Over many seeds, an item meets every other item about equally often."""
     met = Counter(

@@ -181,6 +181,7 @@ def by_number(number: int, messages: list[dict[str, str]]) -> object:
     return scores(places=1, brands=1) if at == 1 else scores(names=int(at % 3 == 0))
 
 
+@pytest.mark.slow
 def test_a_model_judges_every_chat_row_once_and_only_zero_on_all_seven_stays(ledger):
     parsed = section("model", rows={"chat": None, "math": 2, "code": 0})
     with Interviewee(by_number) as endpoint:

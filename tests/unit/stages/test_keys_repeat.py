@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 _KEYS = """
 from tongues.core.recipe import OpenAIEngine, SelectionSection
 from tongues.data.spans import SpanProtector
@@ -20,6 +22,7 @@ print(SpanProtector().mask("`a` https://x.y/z {b} 3 km", ["b", "c"]))
 """
 
 
+@pytest.mark.slow
 def test_identities_are_the_same_in_every_process():
     said = {
         subprocess.run(
