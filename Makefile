@@ -44,8 +44,8 @@ test-models: setup ## unit tests that take longer: tiny models, killed processes
 	$(BIN)/python -m pytest $(MODELS)
 	$(BIN)/python -m pytest tests/unit/methods tests/unit/stages -m slow
 
-test-components: setup ## pipelines, components, chart, manifests, docs
-	$(BIN)/python -m pytest tests/components tests/pipelines tests/deploy tests/docs
+test-components: setup ## commands, pipelines, components, chart, manifests, docs
+	$(BIN)/python -m pytest tests/cli tests/components tests/pipelines tests/deploy tests/docs
 
 test-integration: setup ## real MLflow, vLLM, S3 over HTTP, KFP local, Apertium
 	$(BIN)/python -m pytest tests/integration --timeout 900
