@@ -42,6 +42,8 @@ PARTS = {"seed_tasks.jsonl": 96, "gsm8k_train.json": 80, "gpteacher_roleplay.jso
 SIDES = ("ours", "trl", "trl-all-tokens", "trl-packed")
 MAX_TOKENS, HELD_OUT, SEED = 512, 16, 7
 PACKED_TOKENS = 4096
+GPU_ROW_TOKENS = (1024, 700, 512, 512, 400, 300, 256, 200, 128, 64)
+WARM_UP_STEPS = 3
 BF16_PEAK_TFLOPS = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362, "L4": 121, "A10": 125}
 
 
@@ -296,18 +298,10 @@ def in_its_own_process(side: str, base: Path, count: int, dropout: float, thread
 def run_gpu(steps: int) -> dict[str, Any]:
     """Tokens/s and share of the bf16 peak of an 8 B shape on one GPU."""
     import torch
+    from transformers import LlamaConfig
 
     if not torch.cuda.is_available():
         return {"skipped": "needs an NVIDIA GPU, and there is none here"}
-    from peft import get_peft_model
-    from transformers import LlamaConfig, LlamaForCausalLM
-    from trl.trainer.utils import add_fused_lm_head
-
-    from tongues.tuning.attention import choose_layout
-    from tongues.tuning.batches import packed_columns
-    from tongues.tuning.fused_lora import fuse_lora
-    from tongues.tuning.trainer import answer_nll, use_answer_head
-
     shape = LlamaConfig(
         vocab_size=128_256,
         hidden_size=4096,
@@ -317,46 +311,85 @@ def run_gpu(steps: int) -> dict[str, Any]:
         num_key_value_heads=8,
         max_position_embeddings=8192,
     )
-    torch.set_default_dtype(torch.bfloat16)
-    with torch.device("cuda"):
-        model = LlamaForCausalLM(shape)
-    torch.set_default_dtype(torch.float32)
-    parameters = sum(p.numel() for p in model.parameters())
-    add_fused_lm_head(model)
-    model = get_peft_model(model, lora_config(0.0))
-    layout = choose_layout(model.get_base_model(), "bf16")
-    fuse_lora(model)
-    use_answer_head(model.get_base_model())
-    learning = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(learning, lr=1e-4, fused=True)
-    lengths = [1024, 700, 512, 512, 400, 300, 256, 200, 128, 64]
-    ids = [[(7 * i + n) % 128_000 for i in range(n)] for n in lengths]
-    line = packed_columns([(row, [-100] * (len(row) // 2) + row[len(row) // 2 :]) for row in ids])
-    batch = {k: v.cuda() if hasattr(v, "cuda") else v for k, v in line.items()}
-    for step in range(steps + 3):
-        if step == 3:
-            torch.cuda.synchronize()
-            started = time.monotonic()
-        with torch.autocast("cuda", torch.bfloat16):
+    name = torch.cuda.get_device_name()
+    peak = next((v for k, v in BF16_PEAK_TFLOPS.items() if k in name), None)
+    found = run_shape(shape, "cuda", steps)
+    memory = round(torch.cuda.max_memory_allocated() / 2**30, 1)
+    mfu = round(found["tflops"] / peak, 4) if peak else None
+    return {"gpu": name, **found, "mfu": mfu, "peak_gib": memory}
+
+
+def run_shape(shape: Any, device: str, steps: int) -> dict[str, Any]:
+    """Train LoRA on a model of random weights.
+
+    Args:
+        shape: a Llama configuration.
+        device: "cuda", or "cpu" to try the way with a small shape.
+        steps: optimiser steps that are timed, after three that are not.
+    """
+    import torch
+
+    from tongues.tuning.trainer import answer_nll
+
+    model, layout, parameters = lora_model(shape, device)
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4, fused=True)
+    batch = packed_batch(shape.vocab_size, device)
+    started = 0.0
+    for step in range(steps + WARM_UP_STEPS):
+        if step == WARM_UP_STEPS:
+            started = time_at(device)
+        with torch.autocast(device, torch.bfloat16):
             loss = answer_nll(model, batch)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-    torch.cuda.synchronize()
-    rate = steps * sum(lengths) / (time.monotonic() - started)
-    name = torch.cuda.get_device_name()
-    peak = next((v for k, v in BF16_PEAK_TFLOPS.items() if k in name), None)
+    rate = steps * sum(GPU_ROW_TOKENS) / (time_at(device) - started)
     # Forward twice the parameters, backward as much again: frozen weights have no gradient of their own.
-    achieved = rate * 4 * parameters / 1e12
-    return {
-        "gpu": name,
-        "layout": layout,
-        "parameters": parameters,
-        "tokens_per_s": round(rate),
-        "tflops": round(achieved, 1),
-        "mfu": round(achieved / peak, 4) if peak else None,
-        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 1),
-    }
+    tflops = rate * 4 * parameters / 1e12
+    facts = {"layout": layout, "parameters": parameters}
+    return {**facts, "tokens_per_s": round(rate), "tflops": round(tflops, 1)}
+
+
+def lora_model(shape: Any, device: str) -> tuple[Any, str, int]:
+    """The model as tuning makes it, its layout, and its parameters without the adapter's."""
+    import torch
+    from peft import get_peft_model
+    from transformers import LlamaForCausalLM
+    from trl.trainer.utils import add_fused_lm_head
+
+    from tongues.tuning.attention import choose_layout
+    from tongues.tuning.fused_lora import fuse_lora
+    from tongues.tuning.trainer import use_answer_head
+
+    torch.set_default_dtype(torch.bfloat16)
+    with torch.device(device):
+        model = LlamaForCausalLM(shape)
+    torch.set_default_dtype(torch.float32)
+    parameters = sum(p.numel() for p in model.parameters())
+    add_fused_lm_head(model)
+    tuned = get_peft_model(model, lora_config(0.0))
+    layout = choose_layout(tuned.get_base_model(), "bf16")
+    fuse_lora(tuned)
+    use_answer_head(tuned.get_base_model())
+    return tuned, layout, parameters
+
+
+def packed_batch(vocabulary: int, device: str) -> dict[str, Any]:
+    """Rows of mixed length in one line; the second half of each is learnt."""
+    from tongues.tuning.batches import packed_columns
+
+    ids = [[(7 * i + n) % vocabulary for i in range(n)] for n in GPU_ROW_TOKENS]
+    line = packed_columns([(row, [-100] * (len(row) // 2) + row[len(row) // 2 :]) for row in ids])
+    return {k: v.to(device) if hasattr(v, "to") else v for k, v in line.items()}
+
+
+def time_at(device: str) -> float:
+    """Seconds, once the device has done what it was given."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.monotonic()
 
 
 def measure(arguments: argparse.Namespace, base: Path) -> dict[str, Any]:

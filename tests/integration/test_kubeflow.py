@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
 
 from kfp_api import KfpApi, Scene, pod_of
+from object_store import running_store
 
 pytestmark = pytest.mark.integration
 
@@ -27,22 +27,8 @@ F1122 main.go:49] failed to execute component: exit status 3
 
 @pytest.fixture(scope="module")
 def store():
-    import boto3
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    where = {
-        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "a",
-        "AWS_SECRET_ACCESS_KEY": "b",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    session = boto3.Session("a", "b", region_name="us-east-1")
-    client = session.client("s3", endpoint_url=where["AWS_ENDPOINT_URL_S3"])
-    client.create_bucket(Bucket="bucket")
-    yield where, client
-    server.stop()
+    with running_store("bucket") as running:
+        yield running.environment, running.client
 
 
 @pytest.fixture(params=["standalone", "multi-user"])

@@ -6,9 +6,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tongues.core.errors import StorageError
 from tongues.core.records import Step
@@ -95,27 +93,6 @@ def test_writer_killed_at_20_moments_keeps_every_batch_and_every_cent_it_acknowl
             assert ledger.spent("job").requests == len(ledger)
             assert len(ledger) % 20 == 0, "half a batch was stored"
             assert len(ledger) >= sum(n + 1 for n in last.values()) * 20
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    storage._s3.cache_clear()
-    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
-    client.create_bucket(Bucket="tongues")
-    yield "s3://tongues/work"
-    for item in client.list_objects_v2(Bucket="tongues").get("Contents", []):
-        client.delete_object(Bucket="tongues", Key=item["Key"])
-    client.delete_bucket(Bucket="tongues")
-    server.stop()
-    storage._s3.cache_clear()
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from object_store import running_store
 
 from tests.tiny_models import make_tiny_base
 from tongues.platform.pipelines import run_local
@@ -169,22 +168,9 @@ def test_gate_refusal_exits_3_with_reasons_and_moves_nothing(tmp_path, apertium)
 
 @pytest.fixture
 def bucket():
-    """An S3 server on loopback: moto, spoken to by boto3 over HTTP."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    env = {
-        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    client = boto3.client(
-        "s3", endpoint_url=env["AWS_ENDPOINT_URL_S3"], aws_access_key_id="test", aws_secret_access_key="test"
-    )
-    client.create_bucket(Bucket="tongues")
-    yield env, client
-    server.stop()
+    """An S3 server for other processes: their environment, and a client to look into it."""
+    with running_store("tongues") as store:
+        yield store.environment, store.client
 
 
 @pytest.fixture

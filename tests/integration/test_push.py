@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
 
@@ -35,26 +34,6 @@ def folder(tmp_path):
     return tmp_path / "set"
 
 
-@pytest.fixture
-def bucket(monkeypatch):
-    import boto3
-
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "a",
-        "AWS_SECRET_ACCESS_KEY": "b",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",
-    }.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="sets")
-    yield client
-    server.stop()
-
-
 def to_hub(folder, url, token=hub_server.TOKEN):
     """In a process of its own: the hub's client reads its address when it is imported."""
     environment = {"HF_ENDPOINT": url, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1", "PATH": "/usr/bin:/bin"}
@@ -62,14 +41,16 @@ def to_hub(folder, url, token=hub_server.TOKEN):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def test_folder_reaches_an_empty_prefix_whole_and_a_full_one_is_left_alone(folder, bucket):
-    assert push(folder, "s3://sets/lessons/1") == "s3://sets/lessons/1"
-    stored = {o["Key"] for o in bucket.list_objects_v2(Bucket="sets")["Contents"]}
+def test_folder_reaches_an_empty_prefix_whole_and_a_full_one_is_left_alone(folder, object_store):
+    assert push(folder, "s3://tongues/lessons/1") == "s3://tongues/lessons/1"
+    stored = {o["Key"] for o in object_store.client.list_objects_v2(Bucket="tongues")["Contents"]}
     assert stored == {"lessons/1/README.md", "lessons/1/train/00000.parquet"}
-    body = bucket.get_object(Bucket="sets", Key="lessons/1/train/00000.parquet")["Body"].read()
+    body = object_store.client.get_object(Bucket="tongues", Key="lessons/1/train/00000.parquet")[
+        "Body"
+    ].read()
     assert body == (folder / "train" / "00000.parquet").read_bytes()
     with pytest.raises(StorageError, match=r"holds 2 files, README\.md among them"):
-        push(folder, "s3://sets/lessons/1")
+        push(folder, "s3://tongues/lessons/1")
 
 
 def test_hub_gets_one_commit_to_a_private_data_set(folder):

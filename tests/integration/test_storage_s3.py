@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tongues.core.digests import digest_files
 from tongues.core.errors import StorageError
@@ -15,23 +13,6 @@ from tongues.stages.workspace import Report, Workspace
 
 pytestmark = pytest.mark.integration
 QUICKSTART = Path(__file__).resolve().parents[2] / "recipes" / "quickstart.yaml"
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    storage._s3.cache_clear()
-    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="tongues")
-    yield "s3://tongues/work"
-    server.stop()
-    storage._s3.cache_clear()
 
 
 def finished(folder):

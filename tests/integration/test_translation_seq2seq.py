@@ -304,33 +304,17 @@ def test_broken_weights_are_told_as_such(nllb, tmp_path):
         translate(engine(broken), ["the cat"])
 
 
-def test_a_model_in_an_object_store_is_fetched_without_its_pickles(nllb, tmp_path, monkeypatch):
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:{port}")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "test")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        storage._s3.cache_clear()
-        boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="models")
-        for path in nllb.iterdir():
-            storage.publish_file(path, f"s3://models/nllb/{path.name}")
-        storage.write_bytes("s3://models/nllb/pytorch_model.bin", b"a program")
-        section = Seq2SeqEngine(kind="seq2seq", uri="s3://models/nllb", beams=2)
-        assert seq2seq_problems(section, "en", ["es"]) == []
-        remote = Seq2Seq(section)
-        assert [o.text for o in translate(remote, ["the cat"])] == ["el gato"]
-        assert not (remote._folder / "pytorch_model.bin").exists()
-        local = engine(nllb).step("en", "es").model
-        assert remote.step("en", "es").model.split("@")[1] == local.split("@")[1]
-    finally:
-        server.stop()
-        storage._s3.cache_clear()
+def test_a_model_in_an_object_store_is_fetched_without_its_pickles(nllb, object_store):
+    for path in nllb.iterdir():
+        storage.publish_file(path, f"s3://tongues/nllb/{path.name}")
+    storage.write_bytes("s3://tongues/nllb/pytorch_model.bin", b"a program")
+    section = Seq2SeqEngine(kind="seq2seq", uri="s3://tongues/nllb", beams=2)
+    assert seq2seq_problems(section, "en", ["es"]) == []
+    remote = Seq2Seq(section)
+    assert [o.text for o in translate(remote, ["the cat"])] == ["el gato"]
+    assert not (remote._folder / "pytorch_model.bin").exists()
+    local = engine(nllb).step("en", "es").model
+    assert remote.step("en", "es").model.split("@")[1] == local.split("@")[1]
 
 
 def test_problems_tell_that_the_hub_does_not_answer():

@@ -9,12 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from object_store import ObjectStore
 
 from tests.servers.tuning_job import record
 from tests.tiny_models import make_tiny_base
@@ -92,27 +91,10 @@ def test_training_killed_at_five_random_moments_has_the_same_losses_and_weights(
     assert digest_files(tmp_path / "adapter") == digest_files(whole / "adapter")
 
 
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedMotoServer]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    storage._s3.cache_clear()
-    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="tuning")
-    yield server
-    server.stop()
-    storage._s3.cache_clear()
-
-
 def test_evicted_training_goes_on_on_another_machine_from_the_step_it_was_in(
-    store: ThreadedMotoServer, base: Path, whole: Path, tmp_path: Path
+    object_store: ObjectStore, base: Path, whole: Path, tmp_path: Path
 ) -> None:
-    uri = "s3://tuning/run/checkpoints"
+    uri = "s3://tongues/run/checkpoints"
     process = start(base, tmp_path / "machine-1", uri)
     kill_after(process, 10, 0, signal.SIGTERM)
     assert process.returncode != 0
@@ -139,7 +121,7 @@ def saved(folder: Path, step: int) -> Path:
 
 
 def test_store_that_is_away_stops_nothing_and_gets_the_newest_when_it_is_back(
-    store: ThreadedMotoServer, tmp_path: Path
+    object_store: ObjectStore, tmp_path: Path
 ) -> None:
     said: list[str] = []
     away = threading.Event()
@@ -148,25 +130,25 @@ def test_store_that_is_away_stops_nothing_and_gets_the_newest_when_it_is_back(
         said.append(line)
         away.set()
 
-    host, port = store.get_host_and_port()
-    store.stop()
-    with Mirror("s3://tuning/away", tmp_path, say=say, pause_s=0.1) as mirror:
+    host, port = object_store.server.get_host_and_port()
+    object_store.server.stop()
+    with Mirror("s3://tongues/away", tmp_path, say=say, pause_s=0.1) as mirror:
         mirror.note(saved(tmp_path, 2))
         assert away.wait(60)
         assert "will be tried again" in said[0]
         mirror.note(saved(tmp_path, 4))
         back = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
         back.start()
-    names = storage.list_names("s3://tuning/away")
+    names = storage.list_names("s3://tongues/away")
     assert f"checkpoint-4/{MARKER}" in names
     assert not any(name.startswith(f"checkpoint-2/{MARKER}") for name in names)
     back.stop()
 
 
 def test_fetch_passes_over_a_damaged_upload_and_half_an_upload(
-    store: ThreadedMotoServer, tmp_path: Path
+    object_store: ObjectStore, tmp_path: Path
 ) -> None:
-    uri, said = "s3://tuning/damaged", list[str]()
+    uri, said = "s3://tongues/damaged", list[str]()
     for step in (2, 4):
         with Mirror(uri, tmp_path / "here", say=said.append) as mirror:
             mirror.note(saved(tmp_path / "here", step))
@@ -227,7 +209,7 @@ def dataset_and_base(place: Workspace, given: Given, base: Path) -> tuple[Output
 
 
 def test_finetune_evicted_on_one_machine_is_finished_on_another_and_leaves_no_checkpoint(
-    store: ThreadedMotoServer, base: Path, tmp_path: Path
+    object_store: ObjectStore, base: Path, tmp_path: Path
 ) -> None:
     given = given_with(CURRICULUM)
 
@@ -236,7 +218,7 @@ def test_finetune_evicted_on_one_machine_is_finished_on_another_and_leaves_no_ch
             if evict_at and evict_at in line:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        place = Workspace("s3://tuning/work", scratch=tmp_path / machine, say=say)
+        place = Workspace("s3://tongues/work", scratch=tmp_path / machine, say=say)
         return finetune(given, place, *dataset_and_base(place, given, base))
 
     with pytest.raises(TrainingInterruptedError):

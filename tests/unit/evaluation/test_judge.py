@@ -54,9 +54,9 @@ def test_grade_reads_the_last_rating_and_judges_only_what_counts(writer: MakeWri
     with ScoringEndpoint(by_length) as end:
         verdicts = graded(end, writer, answer("1", "hola"), answer("2", "adiós"))
     assert [v.rating for v in verdicts] == [4.0, 5.0]
-    told = end.requests[0]["messages"]
-    assert "question 1" in told[1]["content"] and "asks for a chain" not in told[1]["content"]
-    assert "Language asked for: Spanish" in told[1]["content"]
+    told = sorted(request["messages"][1]["content"] for request in end.requests)
+    assert ["question 1" in one for one in told] == [True, False]
+    assert all("Language asked for: Spanish" in one and "asks for a chain" not in one for one in told)
     assert verdicts[0].prompt_sha256 != verdicts[1].prompt_sha256 and len(verdicts[0].prompt_sha256) == 64
 
 

@@ -8,39 +8,23 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.tiny_training import SECTION, silent
+from tests.tiny_training import run as run_watched
 from tongues.core.digests import digest_files
 from tongues.core.errors import TrainingInterruptedError, TuningError
-from tongues.core.recipe import LoraSection, SafetySection, TuningSection
+from tongues.core.recipe import SafetySection
 from tongues.core.records import Record
 from tongues.tuning.eviction import Eviction
 from tongues.tuning.health import LossWatch, Watchdog
-from tongues.tuning.sft import TuningResult, train
+from tongues.tuning.sft import TuningResult
 
-SECTION = TuningSection(
-    lora=LoraSection(r=4, alpha=8, dropout=0.1),
-    learning_rate=5e-3,
-    max_steps=6,
-    epochs=10,
-    batch_rows=4,
-    checkpoint_steps=2,
-    precision="fp32",
-)
-
-
-def silent(_: str) -> None:
-    """Take a line and drop it."""
-
-
-def run(
-    records: list[Record], base: Path, out: Path, section: TuningSection = SECTION, **more: Any
-) -> TuningResult:
-    options: dict[str, Any] = {"validation_records": [], "seed": 7, "say": silent} | more
-    return train(train_records=records[:20], base=base, out=out, section=section, **options)
+run = partial(run_watched, validation_records=[])
 
 
 @pytest.fixture(scope="module")

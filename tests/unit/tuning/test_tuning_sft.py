@@ -8,34 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests.tiny_training import SECTION, run, silent
 from tongues.core.digests import digest_file, digest_files
 from tongues.core.errors import PreflightError, TuningError
-from tongues.core.recipe import LoraSection, TuningSection
+from tongues.core.recipe import LoraSection
 from tongues.core.records import Record
 from tongues.tuning.masks import Example, encode
 from tongues.tuning.models import load_model, load_tokenizer
 from tongues.tuning.sft import TuningResult, train
-
-SECTION = TuningSection(
-    lora=LoraSection(r=4, alpha=8, dropout=0.1),
-    learning_rate=5e-3,
-    max_steps=6,
-    epochs=10,
-    batch_rows=4,
-    checkpoint_steps=2,
-    precision="fp32",
-)
-
-
-def silent(_: str) -> None:
-    """Take a line and drop it."""
-
-
-def run(
-    records: list[Record], base: Path, out: Path, section: TuningSection = SECTION, **more: Any
-) -> TuningResult:
-    options: dict[str, Any] = {"validation_records": records[20:], "seed": 7, "say": silent} | more
-    return train(train_records=records[:20], base=base, out=out, section=section, **options)
 
 
 def losses(out: Path) -> list[tuple[int, float]]:
