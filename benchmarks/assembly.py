@@ -242,11 +242,11 @@ def near_pass(
             if rows == count:
                 break
         found = finder.find()
-    took, stays = _took(started, rows), found.stays
+    took, stays = _took(started, rows), found.staying(rows)
     there = [(places[one], places[other]) for one, other in pairs if one in places and other in places]
     missed = sum(bool(stays[one] and stays[other]) for one, other in there)
     took |= {"pairs": len(there), "recall": 1 - missed / max(len(there), 1)}
-    return took | {"removed": int((~stays).sum()), "over_removed": int((~stays[found.survivor]).sum())}
+    return took | {"removed": len(found), "over_removed": int((~stays[found.survivors]).sum())}
 
 
 def peer_pass(shards: list[Path], count: int) -> Took:

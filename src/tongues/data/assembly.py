@@ -1,12 +1,12 @@
 """From built records to a data set: what goes as a duplicate or by the mixture, and who learns what.
 
-Records stand on disk between passes (`tongues.data.spill`), in the order of their ids. Of each one
-some 60 bytes stay in memory: digests, ranks and codes, as arrays. The passes are exact duplicates,
-near duplicates, mixture, split, examples from another split; then everything is written in one go.
+Records stand on disk between passes (`tongues.data.spill`), in the order of their ids, and so do the
+numbers that the passes sort. Of each record some ten bytes stay in memory: codes and what becomes of it.
+The passes are exact duplicates, near duplicates, mixture, split, examples from another split; then
+everything is written in one go.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,16 @@ import pyarrow as pa
 from tongues.core.drops import Drop
 from tongues.core.recipe import DatasetSection, MixtureSection
 from tongues.data.clusters import Clusters
-from tongues.data.dedup import record_keys, survivors
-from tongues.data.mixture import Mixable, draw_ranks, mix
+from tongues.data.dedup import DuplicateFinder, record_keys
+from tongues.data.draw import Draw
+from tongues.data.facts import Facts
+from tongues.data.mixture import draw_ranks, mix
 from tongues.data.near_dedup import NearDuplicateFinder
-from tongues.data.record_batches import Labels, any_shots, own_texts, shots_of
-from tongues.data.ruling import CROSSING, DUPLICATE, LEFT_OUT, NEAR_DUPLICATE, Places, Ruling
+from tongues.data.record_batches import any_shots, own_texts, shots_of
+from tongues.data.removals import Removals
+from tongues.data.ruling import CROSSING, DUPLICATE, LEFT_OUT, NEAR_DUPLICATE, Fates, Ruling
 from tongues.data.spill import RecordSpill
-from tongues.data.splits import SPLITS, Split, group_keys, sides
+from tongues.data.splits import SPLITS, Split, Splitter, group_keys
 from tongues.data.statistics import CountTokens
 
 
@@ -31,7 +34,7 @@ class Assembly:
 
     Args:
         spill: all records, complete.
-        folder: for the files of near duplicates.
+        folder: for the files of the passes.
         section: duplicates, mixture and splits.
         languages: BCP-47 codes that the recipe teaches.
         source_lang: BCP-47 code of the originals.
@@ -62,22 +65,16 @@ class Assembly:
         Raises:
             PreflightError: the mixture cannot be met; says by how much, per language.
         """
-        facts = _Facts.gathered(self._facts())
-        survivor, similarity = survivors(facts.keys), np.ones(len(facts.keys), np.float32)
-        fate = np.full(len(survivor), LEFT_OUT, np.uint8)
-        left = survivor == np.arange(len(survivor))
-        fate[~left] = DUPLICATE
+        facts, removals = self._facts()
+        fate = np.full(facts.records, LEFT_OUT, np.uint8)
+        fate[removals.places] = DUPLICATE
         if self._section.near_duplicates is not None:
-            gone, stays, similar = self._near(left, self._section.near_duplicates)
-            survivor[gone], similarity[gone], fate[gone], left[gone] = stays, similar, NEAR_DUPLICATE, False
+            near = self._near(fate == LEFT_OUT, self._section.near_duplicates)
+            fate[near.places] = NEAR_DUPLICATE
             # What is equal to a record that went is as similar to the one that stays in its stead.
-            equal = np.flatnonzero(fate == DUPLICATE)
-            similarity[equal] = similarity[survivor[equal]]
-            survivor[equal] = survivor[survivor[equal]]
-        kept = self._mix(facts, np.flatnonzero(left))
-        fate[kept] = sides(facts.groups[kept], self._section)
-        fate[self._crossing(facts.groups, fate)] = CROSSING
-        return Ruling(fate, survivor, similarity, facts.langs, facts.lang_names)
+            removals = removals.followed_by(near)
+        self._split(facts, fate, self._mix(facts, fate))
+        return Ruling(fate, removals, facts.langs, facts.lang_names)
 
     def sorted_out(
         self, ruling: Ruling, clusters: Clusters
@@ -99,93 +96,87 @@ class Assembly:
                 yield list(clusters.drops(part, start, places))
             start += len(part.order)
 
-    def _facts(self) -> Iterator["_Facts"]:
-        langs, methods = Labels[str](), Labels[str]()
-        for part in self._spill.parts():
-            batch, order = part.batch, part.order
-            self._shots = self._shots or any_shots(batch)
-            sizes = self._count_tokens(batch) if self._count_tokens else np.empty(0, np.int64)
-            yield _Facts(
-                keys=record_keys(batch)[order],
-                groups=group_keys(batch.column("group").to_pylist(), seed=self._seed)[order],
-                sizes=sizes[order[: len(sizes)]],
-                langs=langs.codes_of(batch.column("lang"), str)[order],
-                methods=methods.codes_of(batch.column("method"), _builder)[order],
-                lang_names=langs.names,
-                method_names=methods.names,
-            )
-
-    def _near(
-        self, left: npt.NDArray[np.bool_], threshold: float
-    ) -> tuple[Places, Places, npt.NDArray[np.float32]]:
-        """Places of near duplicates, of their survivors, and how similar they are."""
-        places, start = np.flatnonzero(left), 0
-        with NearDuplicateFinder(self._folder, threshold=threshold) as finder:
+    def _facts(self) -> tuple[Facts, Removals]:
+        """What is to be known of every record, and which are equal to an earlier one."""
+        facts = Facts(self._folder / "facts.bin", self._spill.rows)
+        with facts, DuplicateFinder(self._folder / "exact") as finder:
             for part in self._spill.parts():
-                here = part.order[left[start : start + len(part.order)]]
-                some = part.batch.take(pa.array(here))
-                finder.add(own_texts(some), some.column("lang").to_pylist())
-                start += len(part.order)
-            found = finder.find()
-        gone = np.flatnonzero(~found.stays)
-        return places[gone], places[found.survivor[gone]], found.similarity[gone]
+                batch, keys = part.batch, record_keys(part.batch)
+                self._shots = self._shots or any_shots(batch)
+                groups = group_keys(batch.column("group").to_pylist(), seed=self._seed)
+                sizes = self._count_tokens(batch) if self._count_tokens else None
+                facts.add(batch, part.order, keys=keys[:, 0], groups=groups, sizes=sizes)
+                finder.add(keys[part.order])
+        return facts, finder.find()
 
-    def _crossing(self, groups: npt.NDArray[np.uint64], fate: npt.NDArray[np.uint8]) -> list[int]:
+    def _near(self, left: npt.NDArray[np.bool_], threshold: float) -> Removals:
+        """Near duplicates among the records that are left; the others are no text at all."""
+        start = 0
+        with NearDuplicateFinder(self._folder / "near", threshold=threshold) as finder:
+            for part in self._spill.parts():
+                here = left[start : start + len(part.order)]
+                ordered = part.batch.take(pa.array(part.order))
+                own = own_texts(ordered)
+                texts = [text if stays else "" for text, stays in zip(own, here.tolist(), strict=True)]
+                finder.add(texts, ordered.column("lang").to_pylist())
+                start += len(part.order)
+            return finder.find()
+
+    def _mix(self, facts: Facts, fate: Fates) -> npt.NDArray[np.bool_]:
+        """Which of the records that are left are drawn."""
+        drawn: npt.NDArray[np.bool_] = fate == LEFT_OUT
+        if not self._mixed:
+            return drawn
+        methods = [*facts.method_names] if self._section.mixture.methods else [""]
+        cells = [(lang, method) for lang in facts.lang_names for method in methods]
+        with Draw(self._folder / "draw") as draw:
+            for start, part in facts.parts():
+                here = np.flatnonzero(fate[start : start + len(part)] == LEFT_OUT)
+                places, rows = here + start, part[here]
+                own = facts.methods[places] if len(methods) > 1 else np.uint16(0)
+                numbers = facts.langs[places].astype(np.uint32) * len(methods) + own
+                ranks = draw_ranks(rows["key"], seed=self._seed)
+                draw.add(ranks=ranks, places=places, cells=numbers, sizes=rows["size"])
+        section, drawn[:] = self._section.mixture, False
+        drawn[mix(section, draw, cells, languages=self._languages, source_lang=self._source_lang)] = True
+        return drawn
+
+    def _split(self, facts: Facts, fate: Fates, drawn: npt.NDArray[np.bool_]) -> None:
+        """Give every drawn record its split, or the fate of one whose examples belong to another."""
+        with Splitter(self._folder / "groups", self._section) as splitter:
+            for start, rows in facts.parts():
+                splitter.add(rows["group"][drawn[start : start + len(rows)]])
+        for start, rows in facts.parts():
+            here, chosen = fate[start : start + len(rows)], drawn[start : start + len(rows)]
+            here[chosen] = splitter.sides(rows["group"][chosen])
+        fate[self._crossing(facts, fate, splitter)] = CROSSING
+
+    def _crossing(self, facts: Facts, fate: Fates, splitter: Splitter) -> list[int]:
         """Places of kept records with a shot whose item belongs to another split: it would leak."""
         if not self._shots:
             return []
-        kept = np.flatnonzero(fate < len(SPLITS))
-        known, first = np.unique(groups[kept], return_index=True)
-        sides_of = dict(zip(known.tolist(), fate[kept[first]].tolist(), strict=True))
-        found, start = [], 0
+        found, start, known = list[int](), 0, self._kept_groups(facts, fate)
         for part in self._spill.parts():
             shots = shots_of(part.batch)
             for place, row in enumerate(part.order.tolist() if shots else [], start=start):
-                keys = group_keys(shots.get(row, ()), seed=self._seed).tolist()
-                # An item that nothing kept belongs to has no side, and leaks nowhere.
-                if fate[place] < len(SPLITS) and {sides_of.get(key, fate[place]) for key in keys} - {
-                    fate[place]
-                }:
+                keys = group_keys(shots.get(row, ()), seed=self._seed)
+                # An item that nothing kept belongs to leaks nowhere.
+                there = splitter.sides(keys[_among(keys, known)])
+                if fate[place] < len(SPLITS) and (there != fate[place]).any():
                     found.append(place)
             start += len(part.order)
         return found
 
-    def _mix(self, facts: "_Facts", left: Places) -> Places:
-        if not self._mixed:
-            return left
-        records = Mixable(
-            facts.langs[left],
-            facts.methods[left],
-            facts.lang_names,
-            facts.method_names,
-            facts.sizes[left] if self._count_tokens else np.ones(len(left), np.int64),
-            draw_ranks(facts.keys[left, 0], seed=self._seed),
-        )
-        section = self._section.mixture
-        return left[mix(section, records, languages=self._languages, source_lang=self._source_lang)]
+    def _kept_groups(self, facts: Facts, fate: Fates) -> npt.NDArray[np.uint64]:
+        """Keys of the groups of all kept records, ascending."""
+        kept = [rows["group"][fate[start : start + len(rows)] < len(SPLITS)] for start, rows in facts.parts()]
+        return np.unique(np.concatenate([np.empty(0, np.uint64), *kept]))
 
 
-def _builder(method: str) -> str:
-    """The builder's name, without its mode."""
-    return method.split("/", maxsplit=1)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What the passes need to know of each record."""
-
-    keys: npt.NDArray[np.uint64]
-    groups: npt.NDArray[np.uint64]
-    sizes: npt.NDArray[np.int64]
-    langs: npt.NDArray[np.uint16]
-    methods: npt.NDArray[np.uint16]
-    lang_names: list[str]
-    method_names: list[str]
-
-    @classmethod
-    def gathered(cls, parts: Iterable["_Facts"]) -> "_Facts":
-        """All parts as one; the labels of the last one hold for all."""
-        whole = list(parts)
-        arrays = ("keys", "groups", "sizes", "langs", "methods")
-        joined = {name: np.concatenate([getattr(part, name) for part in whole]) for name in arrays}
-        return cls(**joined, lang_names=whole[-1].lang_names, method_names=whole[-1].method_names)
+def _among(keys: npt.NDArray[np.uint64], known: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Whether each key is known; `known` is ascending, and searching it is quicker than `numpy.isin`."""
+    if not len(known):
+        return np.zeros(len(keys), np.bool_)
+    places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    found: npt.NDArray[np.bool_] = known[places] == keys
+    return found

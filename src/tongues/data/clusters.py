@@ -40,15 +40,15 @@ class Clusters:
 
     def __init__(self, ruling: Ruling) -> None:
         self._ruling = ruling
-        gone = np.flatnonzero(ruling.survivor != np.arange(len(ruling.survivor)))
+        removals = ruling.removals
         self._survivors, cluster, counts = np.unique(
-            ruling.survivor[gone], return_inverse=True, return_counts=True
+            removals.survivors, return_inverse=True, return_counts=True
         )
         self._records = counts + 1
         self._near = np.zeros(len(counts), np.bool_)
-        self._near[cluster[ruling.fate[gone] == NEAR_DUPLICATE]] = True
+        self._near[cluster[ruling.fate[removals.places] == NEAR_DUPLICATE]] = True
         self._least = np.ones(len(counts), np.float32)
-        np.minimum.at(self._least, cluster, ruling.similarity[gone])
+        np.minimum.at(self._least, cluster, removals.similarity)
         self._ids: list[npt.NDArray[np.bytes_]] = []
         self._noted = 0
         self._texts: dict[int, list[str]] = {place: [] for place in self._largest()}
@@ -56,7 +56,7 @@ class Clusters:
     def note(self, part: Part, start: int) -> None:
         """Note the survivors of a part whose first record has this place."""
         last = int(np.searchsorted(self._survivors, start + len(part.order)))
-        here = self._survivors[self._noted : last] - start
+        here = self._survivors[self._noted : last].astype(np.int64) - start
         self._noted = last
         self._ids.append(np.array(_column(part, "id", here), dtype="S"))
         shown = [place for place in here.tolist() if place + start in self._texts]
@@ -98,15 +98,14 @@ class Clusters:
         return found
 
     def _detail(self, place: int, names: npt.NDArray[np.bytes_], text: str) -> str:
-        survivor = int(self._ruling.survivor[place])
         if self._ruling.fate[place] == CROSSING:
             return "an example in it belongs to another split"
-        if survivor == place:
+        if (found := self._ruling.removals.survivor_of(place)) is None:
             return "not drawn for the mixture"
+        survivor, similarity = found
         shown = self._texts.get(survivor, [])
         if len(shown) == 1:
             shown.append(text[:_EXCERPT_CHARS])
-        similarity = float(self._ruling.similarity[place])
         alike = f", similarity {similarity:.2f}" if similarity < 1 else ""
         return f"kept {names[np.searchsorted(self._survivors, survivor)].decode()}{alike}"
 

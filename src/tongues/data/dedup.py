@@ -4,21 +4,25 @@ Two records are equal when they teach the same language and all their messages a
 to Unicode normalisation (NFC), case, and the amount and kind of white space. Group and method do
 not count: the same conversation reached on two ways is still one.
 
-Of a record only 16 bytes are kept in memory: a digest of what counts.
+Of a record 20 bytes stand on disk, a digest of what counts and its place; a 64th of them is in memory at
+a time.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tongues.data.buckets import Buckets, Rows
 from tongues.data.normalisation import normalised
+from tongues.data.removals import Removals
 
 Keys = npt.NDArray[np.uint64]
 """Two numbers per record."""
-Places = npt.NDArray[np.int64]
 
 _TURN, _ROLE = "\x1e", "\x1f"
 """White space to Unicode, so that no normalised text has them."""
@@ -38,21 +42,46 @@ def record_keys(batch: pa.RecordBatch) -> Keys:
         return np.frombuffer(b"".join(threads.map(_digests, parts)), np.uint64).reshape(-1, 2)
 
 
-def survivors(keys: Keys) -> Places:
-    """For each record the place of the first one that is equal to it; its own where it is the first.
+class DuplicateFinder:
+    """Finds the records that are equal to an earlier one: the first of each set of equal records stays.
 
     Run it before splitting: duplicates in different groups would otherwise stand on both sides.
 
     Args:
-        keys: of all records, in the order of their ids, so that the smallest id survives.
+        folder: for its files; created if absent.
     """
-    order = np.lexsort((keys[:, 1], keys[:, 0]))
-    ordered = keys[order]
-    first = np.ones(len(keys), np.bool_)
-    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    found = np.empty(len(keys), np.int64)
-    found[order] = order[np.maximum.accumulate(np.where(first, np.arange(len(keys)), 0))]
-    return found
+
+    def __init__(self, folder: Path) -> None:
+        self._buckets = Buckets(folder, [("key", np.uint64), ("other", np.uint64), ("place", np.uint32)])
+        self._records = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._buckets.__exit__(*error)
+
+    def add(self, keys: Keys) -> None:
+        """Take the keys of the next records, in the order of their ids, so that the smallest id survives."""
+        places = np.arange(self._records, self._records + len(keys), dtype=np.uint32)
+        self._buckets.add(key=keys[:, 0], other=keys[:, 1], place=places)
+        self._records += len(keys)
+
+    def find(self) -> Removals:
+        """What goes, once all have been added and the finder was left as a context manager."""
+        parts = [_repeated(rows) for rows in self._buckets.parts()]
+        gone = [np.concatenate(side) for side in zip(*parts, strict=True)]
+        return Removals.of(*gone) if gone else Removals.none()
+
+
+def _repeated(rows: Rows) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """Places of the rows that repeat an earlier one, and places of the first of their kind."""
+    ordered = rows[np.lexsort((rows["other"], rows["key"]))]
+    first = np.ones(len(rows), np.bool_)
+    first[1:] = (ordered["key"][1:] != ordered["key"][:-1]) | (ordered["other"][1:] != ordered["other"][:-1])
+    places = ordered["place"]
+    earliest = places[np.maximum.accumulate(np.where(first, np.arange(len(rows)), 0))]
+    return places[~first], earliest[~first]
 
 
 def _digests(batch: pa.RecordBatch) -> bytes:

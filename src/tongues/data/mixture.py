@@ -7,7 +7,6 @@ the same in any order and sharding, and a larger budget keeps what a smaller one
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import floor
 from typing import TypeVar
@@ -17,33 +16,13 @@ import numpy.typing as npt
 
 from tongues.core.errors import PreflightError
 from tongues.core.recipe import MixtureSection
+from tongues.data.draw import Draw
+from tongues.data.removals import Places32
 
 K = TypeVar("K")
 Cell = tuple[str, str]
 """Language and method; the method is "" where methods are not weighted."""
-Sizes = npt.NDArray[np.int64]
 _WHERE = "dataset.mixture"
-
-
-@dataclass(frozen=True, slots=True)
-class Mixable:
-    """What there is to mix, one entry per record.
-
-    Args:
-        langs: language of each, as a place in `lang_names`.
-        methods: method of each, without its mode, as a place in `method_names`.
-        lang_names: the languages.
-        method_names: the methods.
-        sizes: 1 each where rows are counted, or tokens.
-        ranks: order of the draw; see `draw_ranks`.
-    """
-
-    langs: npt.NDArray[np.uint16]
-    methods: npt.NDArray[np.uint16]
-    lang_names: Sequence[str]
-    method_names: Sequence[str]
-    sizes: Sizes
-    ranks: npt.NDArray[np.uint64]
 
 
 def draw_ranks(keys: npt.NDArray[np.uint64], *, seed: int) -> npt.NDArray[np.uint64]:
@@ -62,12 +41,15 @@ def draw_ranks(keys: npt.NDArray[np.uint64], *, seed: int) -> npt.NDArray[np.uin
     return ranks
 
 
-def mix(section: MixtureSection, records: Mixable, *, languages: Sequence[str], source_lang: str) -> Sizes:
+def mix(
+    section: MixtureSection, draw: Draw, cells: Sequence[Cell], *, languages: Sequence[str], source_lang: str
+) -> Places32:
     """Choose the records that are kept.
 
     Args:
         section: weights and budget.
-        records: all that are left after filters.
+        draw: all records that are left after filters.
+        cells: language and method by the number that `draw` knows them by.
         languages: BCP-47 codes that the recipe teaches.
         source_lang: BCP-47 code of the originals, which `english_share` is about.
 
@@ -77,13 +59,9 @@ def mix(section: MixtureSection, records: Mixable, *, languages: Sequence[str], 
     Raises:
         PreflightError: the shares cannot be met; says by how much, per language.
     """
-    if section == MixtureSection():
-        return np.arange(len(records.langs))
-    cells = _cells(section, records)
-    available = {cell: int(records.sizes[places].sum()) for cell, places in cells.items()}
+    available = {cell: size for cell, size in zip(cells, draw.available(len(cells)), strict=True) if size}
     wanted = quotas(section, available, languages=languages, source_lang=source_lang)
-    chosen = [_drawn(records, places, wanted.get(cell, 0)) for cell, places in cells.items()]
-    return np.sort(np.concatenate([np.empty(0, np.int64), *chosen]))
+    return draw.drawn([wanted.get(cell, 0) for cell in cells])
 
 
 def quotas(
@@ -114,18 +92,6 @@ def quotas(
         fix = "lower the budget or the weights, or build more"
         raise PreflightError(found, where=_WHERE, fix=fix)
     return wanted
-
-
-def _cells(section: MixtureSection, records: Mixable) -> dict[Cell, Sizes]:
-    """The places of the records of each language and method that has some."""
-    methods = records.methods if section.methods else np.zeros(len(records.langs), np.uint16)
-    names = records.method_names if section.methods else [""]
-    found: dict[Cell, Sizes] = {}
-    for lang in np.unique(records.langs).tolist():
-        of_lang = np.flatnonzero(records.langs == lang)
-        for method in np.unique(methods[of_lang]).tolist():
-            found[records.lang_names[lang], names[method]] = of_lang[methods[of_lang] == method]
-    return found
 
 
 def _by_language(available: Mapping[Cell, int], languages: set[str]) -> dict[str, int]:
@@ -181,10 +147,3 @@ def _shortage(cell: Cell, wanted: int, there: int, unit: str) -> str:
     name = ", ".join(filter(None, cell))
     short = wanted - there
     return f"{name}: {wanted} {unit} are asked for, {there} are there: {short} too few" if short > 0 else ""
-
-
-def _drawn(records: Mixable, places: Sizes, wanted: int) -> Sizes:
-    """The first of the draw, as many as fit."""
-    order = places[np.argsort(records.ranks[places], kind="stable")]
-    fitting = np.searchsorted(np.cumsum(records.sizes[order]), wanted, side="right")
-    return order[:fitting]

@@ -10,14 +10,15 @@ before it, and stays, is alike. So every text that goes has a survivor that is r
 of small changes does not carry one text away for the sake of another it has little in common with),
 and no cluster is left without one. Add in an order that repeats, and the result repeats.
 
-Numbers stand in files of the given folder; memory grows by about 50 bytes per text.
+Numbers stand in files of the given folder; of each text some ten bytes stay in memory, and some forty of each
+that goes.
 
 Sources: Broder 1997 (resemblance of documents), Indyk and Motwani 1998 (banding).
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import ceil, log, log1p
 from pathlib import Path
@@ -37,6 +38,7 @@ from tongues.data.pair_similarity import (
     earlier,
     later,
 )
+from tongues.data.removals import Removals
 from tongues.data.shingles import Numbers32, Numbers64, Places, Shingles, shingles
 
 THRESHOLD = 0.7
@@ -47,31 +49,8 @@ _WINDOW = 8
 """Texts of one bucket that are each compared with the next so many. All are compared with the first, too,
 and where there are more, with the second of those that stay and so on, as long as something is found."""
 _BLOCK_SHINGLES = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class NearDuplicates:
-    """What was found.
-
-    Args:
-        survivor: for each text in the order added, the place of the text that stays in its stead;
-            its own place where it stays.
-        similarity: Jaccard similarity to that survivor; 1 where the text stays.
-    """
-
-    survivor: Places
-    similarity: npt.NDArray[np.float32]
-
-    @classmethod
-    def none(cls, texts: int) -> Self:
-        """The finding that all texts stay."""
-        return cls(np.arange(texts), np.ones(texts, np.float32))
-
-    @property
-    def stays(self) -> npt.NDArray[np.bool_]:
-        """Whether each text stays."""
-        found: npt.NDArray[np.bool_] = self.survivor == np.arange(len(self.survivor))
-        return found
+_TEXTS_AT_ONCE = 1 << 21
+_EDGES_AT_ONCE = 1 << 16
 
 
 def banding(threshold: float) -> tuple[int, int]:
@@ -109,7 +88,7 @@ class NearDuplicateFinder:
         ) | np.uint32(1)
         self._paths = [folder / f"band-{band:03d}.bin" for band in range(self._bands)]
         self._shingles_path, self._sketches_path = folder / "shingles.bin", folder / "sketches.bin"
-        self._counts: list[Places] = []
+        self._counts: list[Numbers32] = []
         self._files = ExitStack()
         self._writers: list[BinaryIO] = [
             self._files.enter_context(path.open("wb"))
@@ -130,7 +109,7 @@ class NearDuplicateFinder:
             langs: the language of each; only texts of one language are compared.
         """
         found = shingles(texts)
-        self._counts.append(np.diff(found.offsets))
+        self._counts.append(np.diff(found.offsets).astype(np.uint32))
         smallest = self._smallest(found)
         *bands, shingle_file, sketch_file = self._writers
         shingle_file.write(found.hashes.data)
@@ -139,16 +118,16 @@ class NearDuplicateFinder:
         for band, writer in zip(keys, bands, strict=True):
             writer.write(band.data)
 
-    def find(self) -> NearDuplicates:
+    def find(self) -> Removals:
         """Find the near duplicates among all texts added; nothing can be added after that."""
         self._files.close()
-        counts = np.concatenate([*self._counts, np.zeros(0, np.int64)])
+        counts = np.concatenate([*self._counts, np.zeros(0, np.uint32)])
         self._counts = [counts]
         measure = Measure(self._shingles_path, counts, self._threshold)
         likely = Likely(self._sketches_path, min(SKETCH_BYTES, len(self._factors)), self._threshold)
-        found, edges, crowded, turn = NearDuplicates.none(len(counts)), Edges.none(), True, 0
+        found, edges, crowded, turn = Removals.none(), Edges.none(), True, 0
         while crowded:
-            pairs, crowded = self._candidates(found, counts, turn, likely)
+            pairs, crowded = self._candidates(found.staying(len(counts)) & (counts > 0), counts, turn, likely)
             turn += 1
             more = measure.alike(pairs)
             edges = edges.with_more(more)
@@ -184,24 +163,40 @@ class NearDuplicateFinder:
             smallest[row, first + some] = np.minimum.reduceat(permuted, begins)
 
     def _candidates(
-        self, so_far: NearDuplicates, counts: Places, turn: int, likely: Likely
+        self, eligible: npt.NDArray[np.bool_], counts: Numbers32, turn: int, likely: Likely
     ) -> tuple[Numbers64, bool]:
-        """Pairs of staying texts that share a bucket, and whether a bucket was too full to try all."""
-        staying = np.flatnonzero(so_far.stays & (counts > 0)).astype(np.uint64)
+        """Pairs of eligible texts that share a bucket, and whether a bucket was too full to try all."""
         found, crowded = np.empty(0, np.uint64), False
         for path in self._paths:
-            keys = np.fromfile(path, np.uint32)[staying].astype(np.uint64)
-            keys = (keys << HALF) | staying
-            keys.sort()
-            pairs, full = _neighbours(keys, turn)
-            found = distinct(np.concatenate([found, likely.among(self._of_like_size(pairs, counts))]))
-            crowded = crowded or full
+            more = [found]
+            for keys in _by_bucket(path, eligible):
+                pairs, full = _neighbours(keys, turn)
+                more.append(likely.among(self._of_like_size(pairs, counts)))
+                crowded = crowded or full
+            found = distinct(np.concatenate(more))
         return found, crowded
 
-    def _of_like_size(self, pairs: Numbers64, counts: Places) -> Numbers64:
+    def _of_like_size(self, pairs: Numbers64, counts: Numbers32) -> Numbers64:
         """Drop pairs whose sizes alone say that they are not alike."""
         one, other = counts[earlier(pairs)], counts[later(pairs)]
         return pairs[np.minimum(one, other) >= self._threshold * np.maximum(one, other)]
+
+
+def _by_bucket(path: Path, eligible: npt.NDArray[np.bool_]) -> Iterator[Numbers64]:
+    """Eligible texts sorted by bucket: bucket in the upper half, text in the lower.
+
+    Millions of texts come in several parts, of which each has whole buckets.
+    """
+    parts = np.uint32(-(-len(eligible) // _TEXTS_AT_ONCE))
+    for part in range(int(parts)):
+        found = []
+        for start in range(0, len(eligible), _TEXTS_AT_ONCE):
+            keys = np.fromfile(path, np.uint32, _TEXTS_AT_ONCE, offset=4 * start)
+            here = np.flatnonzero(eligible[start : start + len(keys)] & (keys % parts == part))
+            found.append((keys[here].astype(np.uint64) << HALF) | (here + start).astype(np.uint64))
+        sorted_keys = np.concatenate(found)
+        sorted_keys.sort()
+        yield sorted_keys
 
 
 def _neighbours(keys: Numbers64, turn: int) -> tuple[Numbers64, bool]:
@@ -239,19 +234,19 @@ def _in_company(bucket: Numbers64) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _decided(edges: Edges, texts: int) -> NearDuplicates:
+def _decided(edges: Edges, texts: int) -> Removals:
     """Take out each text that is alike to an earlier one that stays, the earliest of them."""
-    order = np.lexsort((edges.before, edges.after))
-    gone: dict[int, int] = {}
-    for edge, before, after in zip(
-        order.tolist(), edges.before[order].tolist(), edges.after[order].tolist(), strict=True
-    ):
-        if before not in gone and after not in gone:
-            gone[after] = edge
-    found = NearDuplicates.none(texts)
-    removed, chosen = list(gone), list(gone.values())
-    found.survivor[removed], found.similarity[removed] = edges.before[chosen], edges.similarity[chosen]
-    return found
+    order = np.lexsort((edges.before, edges.after)).astype(np.uint32)
+    gone, chosen = bytearray(texts), array("I")
+    for start in range(0, len(order), _EDGES_AT_ONCE):
+        some = order[start : start + _EDGES_AT_ONCE]
+        rows = zip(some.tolist(), edges.before[some].tolist(), edges.after[some].tolist(), strict=True)
+        for edge, before, after in rows:
+            if not gone[before] and not gone[after]:
+                gone[after] = 1
+                chosen.append(edge)
+    taken = np.frombuffer(chosen, np.uint32) if chosen else np.empty(0, np.uint32)
+    return Removals.of(edges.after[taken], edges.before[taken], edges.similarity[taken])
 
 
 def _language_keys(langs: Sequence[str]) -> Numbers32:

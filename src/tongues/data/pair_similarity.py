@@ -20,6 +20,7 @@ SKETCH_BYTES = 64
 """Hashes of a text of which a byte is kept in its sketch, at most."""
 HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _PAIRS_AT_ONCE = 1 << 15
+_BLOCK_TEXTS = 16
 _DEVIATIONS = 3.5
 """Standard deviations below the threshold at which a sketch rules a pair out: one pair in 4,000."""
 
@@ -28,14 +29,14 @@ _DEVIATIONS = 3.5
 class Edges:
     """Pairs of texts that are alike: the one added earlier, the later one, and how alike they are."""
 
-    before: Places
-    after: Places
+    before: Numbers32
+    after: Numbers32
     similarity: npt.NDArray[np.float32]
 
     @classmethod
     def none(cls) -> Self:
         """No pairs."""
-        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+        return cls(np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.float32))
 
     def with_more(self, *others: Self) -> Self:
         """These and others."""
@@ -71,9 +72,11 @@ class Likely:
 class Measure:
     """Measures candidate pairs on their real shingles, which are read from their file."""
 
-    def __init__(self, path: Path, counts: Places, threshold: float) -> None:
-        self._path, self._counts, self._threshold = path, counts, threshold
-        self._ends = np.cumsum(counts)
+    def __init__(self, path: Path, counts: Numbers32, threshold: float) -> None:
+        self._path, self._threshold = path, threshold
+        self._blocks = np.pad(counts, (0, -len(counts) % _BLOCK_TEXTS)).reshape(-1, _BLOCK_TEXTS)
+        sizes = self._blocks.sum(axis=1, dtype=np.int64)
+        self._starts = np.cumsum(sizes) - sizes
 
     def alike(self, pairs: Numbers64) -> Edges:
         """The pairs at or above the threshold."""
@@ -85,26 +88,37 @@ class Measure:
     def _part(self, pairs: Numbers64, file: int) -> Edges:
         before, after = earlier(pairs), later(pairs)
         texts, place = np.unique(np.concatenate([before, after]), return_inverse=True)
-        hashes, starts = self._read(texts, file), np.cumsum(self._counts[texts]) - self._counts[texts]
+        counts = self._counts(texts)
+        hashes, starts = self._read(texts, file), np.cumsum(counts) - counts
         sides = (before, starts[place[: len(pairs)]]), (after, starts[place[len(pairs) :]])
         keys = np.concatenate([self._keyed(hashes, side, begins) for side, begins in sides])
         keys.sort()
         twice = keys[1:][keys[1:] == keys[:-1]] >> HALF
         shared = np.bincount(twice.astype(np.int64), minlength=len(pairs))
-        similarity = (shared / (self._counts[before] + self._counts[after] - shared)).astype(np.float32)
+        similarity = (shared / (self._counts(before) + self._counts(after) - shared)).astype(np.float32)
         alike = similarity >= np.float32(self._threshold)
-        return Edges(before[alike], after[alike], similarity[alike])
+        return Edges(before[alike].astype(np.uint32), after[alike].astype(np.uint32), similarity[alike])
+
+    def _counts(self, texts: Places) -> Places:
+        """Shingles of each text."""
+        return self._blocks.reshape(-1)[texts].astype(np.int64)
+
+    def _begins(self, texts: Places) -> Places:
+        """Where the shingles of each text begin; a number is kept per block of texts."""
+        blocks, within = np.divmod(texts, _BLOCK_TEXTS)
+        before = np.arange(_BLOCK_TEXTS) < within[:, None]
+        skipped = np.where(before, self._blocks[blocks], 0).sum(axis=1, dtype=np.int64)
+        found: Places = self._starts[blocks] + skipped
+        return found
 
     def _read(self, texts: Places, file: int) -> Numbers32:
         """The shingles of some texts on end; mapping the file would count all of it as memory."""
-        sizes = 4 * self._counts[texts]
-        places = 4 * self._ends[texts] - sizes
-        parts = zip(sizes.tolist(), places.tolist(), strict=True)
+        parts = zip((4 * self._counts(texts)).tolist(), (4 * self._begins(texts)).tolist(), strict=True)
         return np.frombuffer(b"".join(os.pread(file, size, at) for size, at in parts), np.uint32)
 
     def _keyed(self, hashes: Numbers32, texts: Places, begins: Places) -> Numbers64:
         """The shingles of one side of the pairs, each below the number of its pair."""
-        counts = self._counts[texts]
+        counts = self._counts(texts)
         skipped = np.cumsum(counts) - counts
         places = np.repeat(begins - skipped, counts) + np.arange(counts.sum())
         pair = np.repeat(np.arange(len(texts), dtype=np.uint64), counts)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tongues.data.removals import Removals
 from tongues.data.splits import SPLITS
 
 DUPLICATE, NEAR_DUPLICATE, LEFT_OUT, CROSSING = range(len(SPLITS), len(SPLITS) + 4)
@@ -16,7 +17,6 @@ REASONS = {
 }
 """Fates that are not a split."""
 Fates = npt.NDArray[np.uint8]
-Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,12 @@ class Ruling:
 
     Args:
         fate: a place in `SPLITS`, or a key of `REASONS`.
-        survivor: place of the record that stays in its stead; its own place if it is no duplicate.
-        similarity: Jaccard similarity to the survivor of near duplicates; 1 for all others.
+        removals: the duplicates, and what stays in the stead of each.
         langs: code of the language each teaches.
         lang_names: the languages by code.
     """
 
     fate: Fates
-    survivor: Places
-    similarity: npt.NDArray[np.float32]
+    removals: Removals
     langs: npt.NDArray[np.uint16]
     lang_names: list[str]

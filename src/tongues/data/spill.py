@@ -1,6 +1,6 @@
 """Records on disk between passes, in the order of their ids whatever the order they came in.
 
-Each record goes to one of 64 files by the beginning of its id; whoever reads gets one file at a time
+Each record goes to one of 128 files by the beginning of its id; whoever reads gets one file at a time
 with the order of ids in it. All passes see the same order, which is why a result depends neither on
 the order of input nor on its sharding.
 """
@@ -20,7 +20,7 @@ from tongues.core.records import RECORD_SCHEMA, Record
 from tongues.data.record_batches import to_batch
 
 Places = npt.NDArray[np.int64]
-_PARTS = 64
+_PARTS = 128
 _BORDERS = np.array([f"{256 * part // _PARTS:02x}" for part in range(1, _PARTS)], dtype="S2")
 """Ids are hexadecimal digests, so equal steps make parts of equal size."""
 _ROWS_AT_ONCE = 16_384
@@ -50,9 +50,9 @@ class RecordSpill:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._paths = [folder / f"part-{part:02d}.arrow" for part in range(_PARTS)]
+        self._paths = [folder / f"part-{part:03d}.arrow" for part in range(_PARTS)]
         self._waiting: list[Record] = []
-        self._orders: dict[Path, npt.NDArray[np.uint32]] = {}
+        self._ordered: set[Path] = set()
         self._files = ExitStack()
         self._writers = [self._files.enter_context(_writer(path)) for path in self._paths]
         self.rows = 0
@@ -84,9 +84,9 @@ class RecordSpill:
                 writer.write_batch(together.slice(begin, end - begin))
 
     def parts(self) -> Iterator[Part]:
-        """All records, a 64th of them in memory at a time; the parts in the order of ids, at least one.
+        """All records, a 128th of them in memory at a time; the parts in the order of ids, at least one.
 
-        The order within a part is found when it is read first, and kept: four bytes per record.
+        The order within a part is found when it is read first, and kept beside it.
         """
         if not self.rows:
             yield Part(to_batch([]), np.empty(0, np.int64))
@@ -98,9 +98,11 @@ class RecordSpill:
                 yield Part(batch, self._order(path, batch))
 
     def _order(self, path: Path, batch: pa.RecordBatch) -> Places:
-        if path not in self._orders:
-            self._orders[path] = _in_order(batch).astype(np.uint32)
-        return self._orders[path].astype(np.int64)
+        kept = path.with_suffix(".order")
+        if path not in self._ordered:
+            _in_order(batch).astype(np.uint32).tofile(kept)
+            self._ordered.add(path)
+        return np.fromfile(kept, np.uint32).astype(np.int64)
 
     def _flush(self) -> None:
         if self._waiting:

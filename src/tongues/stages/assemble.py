@@ -136,7 +136,7 @@ class _Assembler:
         recipe = self.given.recipe
         assembly = Assembly(
             spill,
-            self.folder / _SCRATCH / "near",
+            self.folder / _SCRATCH / "passes",
             recipe.dataset,
             languages=recipe.languages,
             source_lang=recipe.source.lang,

@@ -1,13 +1,15 @@
 import random
 from hashlib import blake2b
 from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tongues.core.records import Message, Record, Source
-from tongues.data.dedup import record_keys, survivors
+from tongues.data.dedup import DuplicateFinder, record_keys
 from tongues.data.normalisation import normalise
 from tongues.data.record_batches import to_batch
 
@@ -21,8 +23,16 @@ def record(
     return Record.create(messages=messages, group=group, method=method, source=SOURCE)
 
 
-def kept(records: list[Record]) -> list[int]:
-    return survivors(record_keys(to_batch(records))).tolist()
+def kept(records: list[Record], *, size: int = 3) -> list[int]:
+    """For each record the place of the one that stays in its stead, or its own."""
+    with TemporaryDirectory() as folder:
+        with DuplicateFinder(Path(folder)) as finder:
+            for start in range(0, len(records), size):
+                finder.add(record_keys(to_batch(records[start : start + size])))
+        removals = finder.find()
+    found = np.arange(len(records))
+    found[removals.places] = removals.survivors
+    return found.tolist()
 
 
 def test_survivors_of_equal_wordings_is_the_first() -> None:
@@ -48,6 +58,15 @@ def test_survivors_of_what_differs_in_language_question_turns_or_accent_are_them
 
 def test_survivors_of_no_records_are_none() -> None:
     assert kept([]) == []
+
+
+def test_keys_that_agree_in_one_half_only_are_not_equal(tmp_path: Path) -> None:
+    keys = np.array([[7, 1], [7, 2], [8, 1], [7, 2], [2**63, 1], [7, 1]], np.uint64)
+    with DuplicateFinder(tmp_path) as finder:
+        finder.add(keys[:4])
+        finder.add(keys[4:])
+    removals = finder.find()
+    assert (removals.places.tolist(), removals.survivors.tolist()) == ([3, 5], [1, 0])
 
 
 @settings(max_examples=200, deadline=None)

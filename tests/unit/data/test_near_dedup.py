@@ -8,19 +8,32 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tongues.data import near_dedup
-from tongues.data.near_dedup import NearDuplicateFinder, NearDuplicates, banding
+from tongues.data.near_dedup import NearDuplicateFinder, banding
+from tongues.data.removals import Removals
 
 WORDS = [f"word{n}" for n in range(3_000)]
 
 
+class Found:
+    """What was found, with an entry for every text."""
+
+    def __init__(self, removals: Removals, texts: int) -> None:
+        self.stays = removals.staying(texts)
+        self.survivor, self.similarity = np.arange(texts), np.ones(texts)
+        self.survivor[removals.places], self.similarity[removals.places] = (
+            removals.survivors,
+            removals.similarity,
+        )
+
+
 def found(
     folder: Path, texts: list[str], langs: list[str] | None = None, *, threshold: float = 0.7, size: int = 50
-) -> NearDuplicates:
+) -> Found:
     langs = langs or ["es"] * len(texts)
     with NearDuplicateFinder(folder, threshold=threshold) as finder:
         for start in range(0, len(texts), size):
             finder.add(texts[start : start + size], langs[start : start + size])
-        return finder.find()
+        return Found(finder.find(), len(texts))
 
 
 def similarity(one: str, other: str) -> float:
@@ -82,6 +95,19 @@ def test_no_texts_give_no_duplicates(tmp_path: Path) -> None:
 def test_near_duplicates_in_a_script_without_spaces(tmp_path: Path, lang_text: str) -> None:
     other = lang_text[:40] + "金"
     assert found(tmp_path, [lang_text, other, lang_text[20:] + other[:10]]).survivor.tolist() == [0, 0, 2]
+
+
+def test_near_duplicates_do_not_depend_on_how_much_is_in_memory_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = random.Random(6)
+    texts = [" ".join(changed(drawn(random.Random(n % 25)), draw, 0.04)) for n in range(200)]
+    whole = found(tmp_path / "a", texts)
+    for name in ("near_dedup._TEXTS_AT_ONCE", "near_dedup._EDGES_AT_ONCE", "pair_similarity._PAIRS_AT_ONCE"):
+        monkeypatch.setattr(f"tongues.data.{name}", 17)
+    parts = found(tmp_path / "b", texts)
+    assert whole.survivor.tolist() == parts.survivor.tolist() and whole.stays.sum() < 150
+    assert whole.similarity.tolist() == parts.similarity.tolist()
 
 
 @pytest.mark.parametrize("size", [1, 7, 1_000])

@@ -1,10 +1,12 @@
 import hashlib
 import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tongues.core.recipe import DatasetSection
-from tongues.data.splits import SPLITS, Split, group_keys, sides
+from tongues.data.splits import SPLITS, Split, Splitter, group_keys
 
 
 def section(validation: float, test: float = 0.0) -> DatasetSection:
@@ -15,7 +17,12 @@ def section(validation: float, test: float = 0.0) -> DatasetSection:
 
 
 def split_groups(names: list[str], section: DatasetSection, *, seed: int) -> dict[str, Split]:
-    places = sides(group_keys(names, seed=seed), section).tolist()
+    keys = group_keys(names, seed=seed)
+    with TemporaryDirectory() as folder:
+        with Splitter(Path(folder), section) as splitter:
+            splitter.add(keys[:7])
+            splitter.add(keys[7:])
+        places = splitter.sides(keys).tolist()
     return {name: SPLITS[place] for name, place in zip(names, places, strict=True)}
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from tongues.core.recipe import DatasetSection, ShotsSection, SphinxMethod
 from tongues.core.records import AlignedRow, Record, Source, Step
 from tongues.core.split_order import in_split_order
 from tongues.core.store import AlignedStore
-from tongues.data.splits import SPLITS, group_keys, sides
+from tongues.data.splits import SPLITS, Splitter, group_keys
 from tongues.methods.likeness import Likeness
 from tongues.methods.sphinx import build
 
@@ -147,7 +148,7 @@ def test_sphinx_examples_are_drawn_evenly_from_all_places_of_a_neighbourhood() -
 @pytest.mark.parametrize(("validation", "test"), [(0.06, 0.0), (0.1, 0.2), (0.3, 0.05)])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_sphinx_examples_stand_on_the_side_of_their_item_but_for_one_neighbourhood_a_border(
-    validation: float, test: float, seed: int
+    tmp_path: Path, validation: float, test: float, seed: int
 ) -> None:
     methods = [{"method": "sphinx"}]
     section = DatasetSection.model_validate(
@@ -156,7 +157,10 @@ def test_sphinx_examples_stand_on_the_side_of_their_item_but_for_one_neighbourho
     table, pool = store(400, "es", "ca"), 8
     records = made(table, ("es", "ca"), seed=seed, shots={"max": 5, "pool": pool})
     groups = sorted({r.group for r in records})
-    side = dict(zip(groups, sides(group_keys(groups, seed=seed), section).tolist(), strict=True))
+    keys = group_keys(groups, seed=seed)
+    with Splitter(tmp_path, section) as splitter:
+        splitter.add(keys)
+    side = dict(zip(groups, splitter.sides(keys).tolist(), strict=True))
     assert set(side.values()) == {SPLITS.index(s) for s in ("train", "validation", *["test"] * (test > 0))}
     crossing = [r for r in records if len({side[group] for group in r.groups}) > 1]
     borders = 2 if test else 1
