@@ -21,10 +21,12 @@ SOURCE = Source("tiny", "1", "x:1", "CC0-1.0")
 Rows = list[tuple[str, Any]]
 
 
-def section_of(*, lang: str = "es", agnostic: Any = None, **dialogues: Any) -> UltraLinkMethod:
+def section_of(
+    *, lang: str = "es", agnostic: Any = None, chunk_tokens: int = 2_000, **dialogues: Any
+) -> UltraLinkMethod:
     """A section with small limits."""
     file = {"uri": "x.jsonl", "lang": lang, "dataset": "wiki", "revision": "7", "licence": "CC-BY-SA-4.0"}
-    limits = {"min_tokens": 1, "chunk_tokens": 2_000, "min_last_tokens": 0}
+    limits = {"min_tokens": 1, "chunk_tokens": chunk_tokens, "min_last_tokens": 0}
     made = {"passages": {"files": [file], **limits}} | dialogues
     return UltraLinkMethod.model_validate({"method": "ultralink", "dialogues": made, "agnostic": agnostic})
 

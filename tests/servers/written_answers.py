@@ -112,4 +112,10 @@ def row(group: str, lang: str, instruction: str, input: str = "", output: str = 
 
 def passage(text: str, lang: str = "es", title: str = "", row: str = "texts.jsonl:1") -> Passage:
     """One native text; its dataset is named as its language."""
-    return Passage(passage_id(text), title, text, Source(lang, "1", row, "CC0-1.0"))
+    return Passage(
+        passage_id(text),
+        passage_id(f"An article with {text}"),
+        title,
+        text,
+        Source(lang, "1", row, "CC0-1.0"),
+    )

@@ -36,13 +36,8 @@ def assemble(
     exported = _export(output, export, form, push) if export else {}
     manifest = output.manifest
     rows = [
-        (
-            lang,
-            t.rows_in,
-            t.rows_out,
-            ", ".join(f"{n} {reason}" for reason, n in sorted(t.dropped.items())) or "-",
-        )
-        for lang, t in manifest.tallies.items()
+        (lang, tally.rows_in, tally.rows_out, terminal.reasons(tally.dropped))
+        for lang, tally in manifest.tallies.items()
     ]
     result = {
         "uri": output.uri,

@@ -47,6 +47,11 @@ def table(
     Console().print(grid)
 
 
+def reasons(dropped: Mapping[str, int]) -> str:
+    """Reasons for drops, a line each, as a cell of a table."""
+    return "\n".join(f"{rows} {reason}" for reason, rows in sorted(dropped.items())) or "-"
+
+
 def report_error(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong in one line (or one per problem) and return the exit code."""
     code = error.exit_code if isinstance(error, TonguesError) else 1

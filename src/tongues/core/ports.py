@@ -101,13 +101,16 @@ class Passage:
     """A piece of text that somebody wrote in the language.
 
     Args:
-        id: digest of the text: the group of everything that is made from it.
+        id: digest of the text.
+        group: digest of the whole article: the group of everything that is made from it, so that an article
+            never stands on both sides of a split.
         title: of the article it comes from; may be empty.
         text: as it was written.
         source: origin, with its licence.
     """
 
     id: str
+    group: str
     title: str
     text: str
     source: Source

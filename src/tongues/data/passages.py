@@ -30,7 +30,7 @@ RowsOf = Callable[[PassageFile], Rows]
 
 
 def passage_id(text: str) -> str:
-    """Identity of a passage: digest of its text, as long as the groups of the aligned store."""
+    """Identity of a passage or of an article: digest of its text, as long as the groups of the store."""
     return digest_value(text)[:_ID_CHARS]
 
 
@@ -198,7 +198,7 @@ def _once(passage: Passage, lang: str, seen: set[str]) -> Passage | Drop:
 
 
 def _passage(document: Document, text: str) -> Passage:
-    return Passage(passage_id(text), document.title, text, document.source)
+    return Passage(passage_id(text), passage_id(document.text), document.title, text, document.source)
 
 
 def _dropped(document: Document, lang: str, reason: str, detail: str, text: str | None = None) -> Drop:

@@ -230,7 +230,7 @@ class Interview:
     def _record(self, talk: Talk, method: str, *, brings: bool) -> Record:
         return Record.create(
             messages=tuple(self._messages(talk, brings=brings)),
-            group=talk.passage.id,
+            group=talk.passage.group,
             method=method,
             source=talk.passage.source,
             steps=(self._step(),),

@@ -79,7 +79,7 @@ class Grades(BaseModel):
 
 
 def write(section: ReverseMethod, desk: Desk) -> Iterator[Record | Drop]:
-    """Write an instruction to each drawn text; records are named "reverse", their group is the text's.
+    """Write an instruction to each drawn text; records are named "reverse", their group is the text.
 
     Texts are drawn until there are enough that can be an answer; those that came up and cannot are drops:
     "too-short", "too-long", "wrong-language", "not-unicode". The drawn ones are held in memory.
@@ -195,7 +195,7 @@ class _Reversal:
         self._check(instruction, self.passage.text, lang)
         return Record.create(
             messages=(Message("user", instruction, lang), Message("assistant", self.passage.text, lang)),
-            group=self.passage.id,
+            group=self.passage.group,
             method="reverse",
             source=self.passage.source,
             steps=self._steps(),

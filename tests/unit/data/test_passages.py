@@ -59,6 +59,7 @@ def test_a_document_is_cut_at_line_breaks_and_the_short_rest_is_dropped():
     assert [one.text.split("\n") for one in passages] == [[*SPANISH[:2]], [*SPANISH[2:]], [SPANISH[0]]]
     assert {one.title for one in passages} == {"Río"}
     assert [one.id for one in passages] == [passage_id(one.text) for one in passages]
+    assert {one.group for one in passages} == {passage_id("\n".join(SPANISH[n] for n in (0, 1, 2, 3, 0)))}
     assert passages[0].source.row == "x.jsonl:1"
     assert drops == []
     passages, drops = cut([article(0, 1, 2, 3, 0, title="Río")], section=section_of(min_last_tokens=22))

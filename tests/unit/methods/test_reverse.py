@@ -57,7 +57,7 @@ def test_reverse_record_asks_for_the_native_text_which_stays_as_it_was(ledger):
     assert third.fields == {"instruction": REQUEST, "answer": RIVER_EN}
     assert re.search("from Spanish into English", first.system)
     assert re.search("from English into Spanish", fourth.system)
-    assert (record.method, record.group, record.source.dataset) == ("reverse", passage(RIVER).id, "es")
+    assert (record.method, record.group, record.source.dataset) == ("reverse", passage(RIVER).group, "es")
     assert [step.op for step in record.steps] == ["translate", "instruct", "grade", "translate"]
     assert len({step.prompt_sha256 for step in record.steps}) == 4
     assert record.meta == {"title": "Ríos", "instruction": REQUEST, "quality": "5", "diversity": "4"}

@@ -136,7 +136,7 @@ def lengths(number: int, **settings) -> Iterator[int]:
         section.dialogues, interviews.desk_at("http://x/v1", None, section, []), wording("es")
     )
     for passage in range(number):
-        talk = Talk(Passage(f"p{passage}", "", "", interviews.SOURCE))
+        talk = Talk(Passage(f"p{passage}", f"p{passage}", "", "", interviews.SOURCE))
         while not talk.ended:
             talk.moves.append(interview._move(talk))
             talk.pairs.append(("q", "a"))
@@ -169,7 +169,7 @@ def test_follow_ups_are_in_depth_or_in_width_with_even_chances():
     interview = Interview(
         section.dialogues, interviews.desk_at("http://x/v1", None, section, []), wording("es")
     )
-    talks = (Talk(Passage(f"p{n}", "", "", interviews.SOURCE), [("q", "a")]) for n in range(4_000))
+    talks = (Talk(Passage(f"p{n}", f"p{n}", "", "", interviews.SOURCE), [("q", "a")]) for n in range(4_000))
     depth = sum(interview._move(talk) == "depth" for talk in talks)
     assert abs(depth - 2_000) < 4 * 31.6
 
@@ -247,6 +247,15 @@ def test_the_token_limit_ends_a_dialogue_and_a_passage_that_leaves_no_room_is_dr
         assert 2 < len(record.messages) < 40
         (drop,) = made(endpoint, ledger, interviews.section_of(max_tokens=100), MILL)
         assert drop.reason == "prompt-too-long"
+
+
+def test_dialogues_about_one_article_are_of_one_group_and_never_on_two_sides_of_a_split(ledger):
+    article = "\n".join(f"{MILL} El molino tenía {n} piedras." for n in range(4))
+    section = interviews.section_of(chunk_tokens=60)
+    with Interviewee(inventive) as endpoint:
+        records = [one for one in made(endpoint, ledger, section, article) if isinstance(one, Record)]
+    assert len({record.meta["passage"] for record in records}) == 4
+    assert {record.group for record in records} == {passage_id(article)}
 
 
 def test_faults_of_the_endpoint_cost_single_turns_and_totals_reconcile(ledger):
