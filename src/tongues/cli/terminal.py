@@ -41,7 +41,8 @@ def table(
     grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold", show_lines=lines)
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(_is_number(row[index]) for row in rows)
-        grid.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        listed = any("\n" in str(row[index]) for row in rows)
+        grid.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=listed)
     for row in rows:
         grid.add_row(*(_cell(value) for value in row))
     Console().print(grid)

@@ -63,8 +63,9 @@ def _facts(lang: str, output: "Output") -> dict[str, Any]:
 
 
 def _print(outputs: "dict[Job, Output]", store: "Output | None") -> None:
-    columns = ("language", "shard", "rows in", "rows out", "dropped", "requests", "seconds")
-    terminal.table("Translation", columns, [_row(job, output) for job, output in outputs.items()], lines=True)
+    columns = ("language", "rows in", "rows out", "dropped", "requests", "seconds")
+    rows = [_row(job, output) for job, output in outputs.items()]
+    terminal.table("Translation", columns, rows, lines=True)
     if store is not None:
         print(f"Report:  {store.folder / 'report.html'}")
 
@@ -73,4 +74,5 @@ def _row(job: "Job", output: "Output") -> tuple[object, ...]:
     tally, observed = output.manifest.tallies[job.lang], output.manifest.observed
     requests, seconds = observed.get("requests", 0), output.manifest.wall_s
     dropped = terminal.reasons(tally.dropped)
-    return job.lang, str(job.shard), tally.rows_in, tally.rows_out, dropped, requests, seconds
+    name = job.lang if job.shard.of == 1 else f"{job.lang} {job.shard}"
+    return name, tally.rows_in, tally.rows_out, dropped, requests, seconds
