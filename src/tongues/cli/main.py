@@ -39,6 +39,9 @@ from tongues.cli import (
 
 # Threads that spin while they wait slow a busy CPU down several times; must be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Libraries' progress bars fill a log with carriage returns; tqdm reads this when it is imported.
+if not sys.stderr.isatty():
+    os.environ.setdefault("TQDM_DISABLE", "1")
 
 app = typer.Typer(
     name="tongues",
