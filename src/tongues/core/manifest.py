@@ -17,6 +17,10 @@ from tongues.core.digests import canonical_json, digest_files, digest_value
 from tongues.core.errors import DataError
 
 MANIFEST_NAME = "manifest.json"
+SIGNATURE_NAME = "model.sig"
+"""Stands beside the manifest, which it covers, where the folder was signed."""
+NOT_NAMED = frozenset({MANIFEST_NAME, SIGNATURE_NAME})
+"""What a manifest does not name: itself, and what was written after it."""
 _VOLATILE = {"wall_s", "finished_at", "observed"}
 
 
@@ -123,7 +127,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Raises:
         DataError: the folder's files differ from those the manifest names.
     """
-    actual = digest_files(folder, leave_out=frozenset({MANIFEST_NAME}))
+    actual = digest_files(folder, leave_out=NOT_NAMED)
     if actual != manifest.files:
         strays = sorted(set(actual.items()) ^ set(manifest.files.items()))
         raise DataError(
@@ -167,7 +171,7 @@ def verify_files(folder: Path, manifest: Manifest) -> list[str]:
     Returns:
         One line per file that is missing, changed or not named; empty if all is as stated.
     """
-    actual = digest_files(folder, leave_out=frozenset({MANIFEST_NAME}))
+    actual = digest_files(folder, leave_out=NOT_NAMED)
     lines = []
     for name in sorted(actual.keys() | manifest.files.keys()):
         if name not in actual:

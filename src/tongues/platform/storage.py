@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from tongues.core.digests import digest_file
 from tongues.core.errors import StorageError
-from tongues.core.manifest import MANIFEST_NAME, Manifest, parse_manifest, write_atomically
+from tongues.core.manifest import MANIFEST_NAME, SIGNATURE_NAME, Manifest, parse_manifest, write_atomically
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -178,6 +178,8 @@ def fetch_folder(uri: str, into: Path) -> Path:
         if not (target.is_file() and digest_file(target) == sha256):
             fetch_file(join(uri, name), target)
             _verify(target, sha256, join(uri, name))
+    if fetch_if_there(join(uri, SIGNATURE_NAME), into / SIGNATURE_NAME) is None:
+        (into / SIGNATURE_NAME).unlink(missing_ok=True)
     write_atomically(into / MANIFEST_NAME, read_bytes(join(uri, MANIFEST_NAME)) or b"")
     return into
 

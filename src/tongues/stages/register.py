@@ -13,6 +13,7 @@ from tongues.promotion import registry
 from tongues.promotion.gate import Decision, decide
 from tongues.stages.evaluate import REPORT_NAME, SUMMARY_NAME, Evaluation
 from tongues.stages.given import Given
+from tongues.stages.signatures import sign_registered
 from tongues.stages.weights import MERGED, weights_sha256, weights_uri
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
 from tongues.tuning.model_card import CARD_NAME, with_results
@@ -38,14 +39,20 @@ class Registered(BaseModel):
 
 
 def register(given: Given, workspace: Workspace, tuned: Output, evaluation: Output) -> Registered:
-    """Record the run and register the merged weights by URI and digest; twice is as good as once.
+    """Record the run, sign the artefact where there is a key, and register it by URI and digest.
+
+    Twice is as good as once.
 
     Args:
         given: the recipe.
         workspace: holds MLflow's SQLite file where no server is named.
         tuned: output of finetune.
         evaluation: output of evaluate.
+
+    Raises:
+        SignatureError: the recipe requires a signature and there is no key, or the artefact is not whole.
     """
+    sign_registered(given.recipe.registry, tuned)
     tracking = Tracking(given.recipe.registry, workspace.local)
     compared = Evaluation.of(evaluation)
     run_id = _record(given, tracking, tuned, compared)
