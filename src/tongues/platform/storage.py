@@ -6,6 +6,7 @@ published file by file with its manifest last, so a reader never takes half a fo
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -132,6 +133,28 @@ def exists(uri: str) -> bool:
     """Whether there is a file at a URI; a remote one is asked for, not fetched."""
     path = local_path(uri)
     return path.is_file() if path is not None else _s3_exists(uri)
+
+
+def digest_at(uri: str) -> str | None:
+    """The sha256 of a file's bytes, wherever it is, 1 MiB in memory at a time; None where there is none.
+
+    Raises:
+        StorageError: it is there and cannot be read, or the store does not answer.
+    """
+    path = local_path(uri)
+    if path is not None:
+        return digest_file(path) if path.is_file() else None
+    try:
+        body = _s3_call(uri, "get_object")["Body"]
+    except StorageError as error:
+        if _is_missing(error):
+            return None
+        raise
+    sha = hashlib.sha256()
+    with _s3_refusals(uri, "the download"):
+        for block in body.iter_chunks(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()
 
 
 def publish_file(path: Path, uri: str) -> None:

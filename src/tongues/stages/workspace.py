@@ -143,8 +143,7 @@ class Workspace:
             wall_s=round(time.monotonic() - started, 3),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        write_manifest(folder, manifest)
-        return manifest
+        return write_manifest(folder, manifest)
 
 
 @dataclass(frozen=True)
