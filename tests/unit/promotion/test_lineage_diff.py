@@ -17,7 +17,7 @@ def link(stage, inputs, *, params="p", code="0.1.0", content=""):
     made = content or f"{stage}{params}{code}{[i.digest for i in inputs]}"
     manifest = Manifest(
         stage=stage,
-        key=f"{stage}{params}{code}",
+        key=f"{stage}{params}{code}{[i.digest for i in inputs]}",
         inputs={i.name: i.digest for i in inputs},
         params_sha256=params,
         recipe_sha256="r",
