@@ -32,6 +32,7 @@ from tongues.cli import (
     run,
     runs,
     serve,
+    sign,
     submit,
     translate,
     watch,
@@ -78,6 +79,7 @@ for verb in (
     app.command(name=verb.__name__.rsplit(".", 1)[-1])(getattr(verb, verb.__name__.rsplit(".", 1)[-1]))
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(lineage.app, name="lineage")
+app.add_typer(sign.app, name="sign")
 app.add_typer(ledger.app, name="ledger")
 
 

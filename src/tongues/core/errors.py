@@ -12,6 +12,7 @@ TonguesError                 exit 1: one line that says what, where and what to 
 │   └── TrainingInterruptedError  exit 75: stopped from outside, progress kept; start it again
 ├── EvaluationError          a suite or a model cannot be scored
 ├── RegistryError            MLflow refused, or holds something unexpected
+├── SignatureError           an artefact is not signed, or not what was signed
 ├── StorageError             an object store or a file cannot be read or written
 ├── ServingError             an endpoint did not start or did not answer
 ├── PipelineServerError      Kubeflow Pipelines refused, or does not answer
@@ -100,6 +101,10 @@ class EvaluationError(TonguesError):
 
 class RegistryError(TonguesError):
     """MLflow refused, or holds something unexpected."""
+
+
+class SignatureError(TonguesError):
+    """An artefact is not signed, or not what was signed; it is not loaded."""
 
 
 class StorageError(TonguesError):

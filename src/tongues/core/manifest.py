@@ -7,6 +7,7 @@ endpoint back to the source rows.
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,12 @@ from tongues.core.digests import canonical_json, digest_files, digest_value
 from tongues.core.errors import DataError
 
 MANIFEST_NAME = "manifest.json"
-_VOLATILE = {"wall_s", "finished_at", "observed"}
+SIGNATURE_NAME = "model.sig"
+"""Stands beside the manifest, which it covers, where the folder was signed."""
+NOT_NAMED = frozenset({MANIFEST_NAME, SIGNATURE_NAME})
+"""What a manifest does not name: itself, and what was written after it."""
+_TIMES = {"wall_s", "finished_at", "observed"}
+_VOLATILE = _TIMES | {"times_sha256"}
 
 
 class Tally(BaseModel):
@@ -74,6 +80,8 @@ class Manifest(BaseModel):
         observed: what may differ between two equal runs, such as rates.
         wall_s: seconds the stage took.
         finished_at: UTC time, ISO 8601.
+        times_sha256: digest of what may differ between equal runs, so that a changed byte shows there too;
+            None in manifests of tongues before it was introduced.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -91,6 +99,7 @@ class Manifest(BaseModel):
     observed: dict[str, Any] = Field(default_factory=dict)
     wall_s: float = Field(ge=0)
     finished_at: str
+    times_sha256: str | None = None
 
     @model_validator(mode="after")
     def _reconcile(self) -> Self:
@@ -102,6 +111,15 @@ class Manifest(BaseModel):
     def digest(self) -> str:
         """Digest of all that must be equal between two equal runs (not times, not rates)."""
         return digest_value(self.model_dump(mode="json", exclude=_VOLATILE))
+
+    def times_digest(self) -> str:
+        """Digest of all that may differ between two equal runs."""
+        return digest_value(self.model_dump(mode="json", include=_TIMES))
+
+    def to_json(self) -> bytes:
+        """The manifest as canonical JSON, the only way it is written."""
+        left_out = {"times_sha256"} if self.times_sha256 is None else set()
+        return canonical_json(self.model_dump(mode="json", exclude=left_out))
 
     @property
     def rows_out(self) -> int:
@@ -117,19 +135,24 @@ def work_key(stage: str, inputs: dict[str, str], params_sha256: str) -> str:
     return digest_value([stage, inputs, params_sha256, __version__])[:20]
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Write the manifest atomically; call it last.
+
+    Returns:
+        The manifest as it was written.
 
     Raises:
         DataError: the folder's files differ from those the manifest names.
     """
-    actual = digest_files(folder, leave_out=frozenset({MANIFEST_NAME}))
+    actual = digest_files(folder, leave_out=NOT_NAMED)
     if actual != manifest.files:
         strays = sorted(set(actual.items()) ^ set(manifest.files.items()))
         raise DataError(
             f"files differ from the manifest about to be written: {strays[:3]}", where=str(folder)
         )
-    write_atomically(folder / MANIFEST_NAME, canonical_json(manifest.model_dump(mode="json")))
+    sealed = manifest.model_copy(update={"times_sha256": manifest.times_digest()})
+    write_atomically(folder / MANIFEST_NAME, sealed.to_json())
+    return sealed
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -167,16 +190,26 @@ def verify_files(folder: Path, manifest: Manifest) -> list[str]:
     Returns:
         One line per file that is missing, changed or not named; empty if all is as stated.
     """
-    actual = digest_files(folder, leave_out=frozenset({MANIFEST_NAME}))
+    return compare_files(str(folder), digest_files(folder, leave_out=NOT_NAMED), manifest)
+
+
+def compare_files(where: str, actual: Mapping[str, str], manifest: Manifest) -> list[str]:
+    """Compare the digests of a folder's files, wherever it is, with its manifest; see `verify_files`.
+
+    Args:
+        where: folder or URI that the lines name.
+        actual: relative path to sha256 of its bytes.
+        manifest: what they should be.
+    """
     lines = []
     for name in sorted(actual.keys() | manifest.files.keys()):
         if name not in actual:
-            lines.append(f"{folder / name}: missing")
+            lines.append(f"{where}/{name}: missing")
         elif name not in manifest.files:
-            lines.append(f"{folder / name}: not named in the manifest")
+            lines.append(f"{where}/{name}: not named in the manifest")
         elif actual[name] != manifest.files[name]:
             lines.append(
-                f"{folder / name}: changed (sha256 {actual[name][:12]}, expected {manifest.files[name][:12]})"
+                f"{where}/{name}: changed (sha256 {actual[name][:12]}, expected {manifest.files[name][:12]})"
             )
     return lines
 

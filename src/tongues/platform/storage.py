@@ -6,6 +6,7 @@ published file by file with its manifest last, so a reader never takes half a fo
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from tongues.core.digests import digest_file
 from tongues.core.errors import StorageError
-from tongues.core.manifest import MANIFEST_NAME, Manifest, parse_manifest, write_atomically
+from tongues.core.manifest import MANIFEST_NAME, SIGNATURE_NAME, Manifest, parse_manifest, write_atomically
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -134,6 +135,28 @@ def exists(uri: str) -> bool:
     return path.is_file() if path is not None else _s3_exists(uri)
 
 
+def digest_at(uri: str) -> str | None:
+    """The sha256 of a file's bytes, wherever it is, 1 MiB in memory at a time; None where there is none.
+
+    Raises:
+        StorageError: it is there and cannot be read, or the store does not answer.
+    """
+    path = local_path(uri)
+    if path is not None:
+        return digest_file(path) if path.is_file() else None
+    try:
+        body = _s3_call(uri, "get_object")["Body"]
+    except StorageError as error:
+        if _is_missing(error):
+            return None
+        raise
+    sha = hashlib.sha256()
+    with _s3_refusals(uri, "the download"):
+        for block in body.iter_chunks(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()
+
+
 def publish_file(path: Path, uri: str) -> None:
     """Upload a local file, or copy it where the URI is local."""
     if local_path(uri) is None:
@@ -178,6 +201,8 @@ def fetch_folder(uri: str, into: Path) -> Path:
         if not (target.is_file() and digest_file(target) == sha256):
             fetch_file(join(uri, name), target)
             _verify(target, sha256, join(uri, name))
+    if fetch_if_there(join(uri, SIGNATURE_NAME), into / SIGNATURE_NAME) is None:
+        (into / SIGNATURE_NAME).unlink(missing_ok=True)
     write_atomically(into / MANIFEST_NAME, read_bytes(join(uri, MANIFEST_NAME)) or b"")
     return into
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from tongues.core.recipe import RegistrySection
 from tongues.core.scores import Scores
-from tongues.platform.mlflow_connection import connect, explained, resolve_tracking_uri
+from tongues.platform.mlflow_connection import connect, explained, resolve_tracking_uri, shown
 from tongues.platform.model_versions import ModelVersions
 
 KEY_TAG = "tongues.key"
@@ -79,6 +79,11 @@ class Tracking:
         with self._asking("open the experiment"):
             self.experiment_id = self._experiment(section.experiment, workspace)
 
+    @property
+    def shown_uri(self) -> str:
+        """The address for people, without a password."""
+        return shown(self.uri)
+
     def _experiment(self, name: str, workspace: Path) -> str:
         if found := self.client.get_experiment_by_name(name):
             return str(found.experiment_id)
@@ -109,11 +114,17 @@ class Tracking:
                 self.client.set_tag(run_id, tag, value)
             return run_id
 
-    def _oldest_run(self, key: str) -> str | None:
+    def find_run(self, key: str) -> str | None:
+        """The run of a piece of work in whatever experiment it is; None where there is none."""
+        with self._asking(f"find run {key!r}"):
+            everywhere = [str(found.experiment_id) for found in self.client.search_experiments()]
+            return self._oldest_run(key, everywhere)
+
+    def _oldest_run(self, key: str, experiments: Sequence[str] = ()) -> str | None:
         """The same run for all who ask, also when two created it at the same moment."""
         quoted = key.replace("'", "")
         runs = self.client.search_runs(
-            [self.experiment_id],
+            list(experiments) or [self.experiment_id],
             f"tags.`{KEY_TAG}` = '{quoted}'",
             order_by=["attributes.start_time ASC"],
             max_results=1,
@@ -224,6 +235,11 @@ class Tracking:
         """
         with self._asking(f"read artifact {name}", run_id), tempfile.TemporaryDirectory() as folder:
             return Path(self.client.download_artifacts(run_id, name, folder)).read_bytes()
+
+    def artifact_uri(self, run_id: str, name: str) -> str:
+        """Where one of the run's artifacts stands."""
+        with self._asking("find the artifacts", run_id):
+            return f"{self.client.get_run(run_id).info.artifact_uri}/{name}"
 
     def _asking(self, doing: str, run_id: str = "") -> AbstractContextManager[None]:
         return explained(self.uri, f"{doing} of run {run_id}" if run_id else doing)

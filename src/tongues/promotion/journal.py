@@ -48,7 +48,7 @@ class Move(BaseModel):
 
 
 class Journal:
-    """The moves of one registered model.
+    """The moves of one registered model: one run, in whatever experiment the model was first promoted from.
 
     Args:
         tracking: the MLflow that holds the model.
@@ -57,11 +57,12 @@ class Journal:
 
     def __init__(self, tracking: Tracking, model: str) -> None:
         self.tracking, self.model = tracking, model
-        self.run_id = tracking.start_run(f"promotions/{model}", name=f"promotions of {model}")
+        self._key = f"promotions/{model}"
 
     def moves(self) -> list[Move]:
         """All moves, oldest first."""
-        params = self.tracking.read_params(self.run_id)
+        run_id = self.tracking.find_run(self._key)
+        params = {} if run_id is None else self.tracking.read_params(run_id)
         lines = (text for name, text in params.items() if name.startswith(_PREFIX))
         return sorted(map(Move.model_validate_json, lines), key=lambda move: move.number)
 
@@ -93,11 +94,20 @@ class Journal:
             decision_sha256=decision_sha256,
             claim=uuid.uuid4().hex,
         )
-        written = self.tracking.write_once(self.run_id, f"{_PREFIX}{mine.number:05d}", mine.model_dump_json())
+        written = self.tracking.write_once(self._run(), f"{_PREFIX}{mine.number:05d}", mine.model_dump_json())
         winner = Move.model_validate_json(written)
         if winner.claim != mine.claim:
             raise self._beaten_by(winner)
         return mine
+
+    def _run(self) -> str:
+        """The run, made where there is none; of two made at the same moment the older one is everybody's."""
+        if self.tracking.find_run(self._key) is None:
+            self.tracking.start_run(self._key, name=f"promotions of {self.model}")
+        found = self.tracking.find_run(self._key)
+        if found is None:
+            raise RegistryError("the history of promotions is gone as soon as it was made", where=self.model)
+        return found
 
     def _under_way(self, last: Move, champion: int | None, wanted: int) -> bool:
         """Whether the last claim has not reached the alias yet, and may still do so."""

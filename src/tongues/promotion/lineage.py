@@ -7,50 +7,33 @@ digests; `verify` hashes all files of the chain again.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
-from tongues.core.digests import canonical_json, digest_file, digest_value
+from tongues.core.digests import digest_value
 from tongues.core.errors import DataError
-from tongues.core.manifest import MANIFEST_NAME, Manifest, parse_manifest, verify_files
+from tongues.core.manifest import MANIFEST_NAME, Manifest, parse_manifest
 
 _SHORT = 12
 
 
 class Reader(Protocol):
-    """How lineage reaches a workspace; local folders here, object stores through `platform`."""
+    """How lineage reaches a workspace, local or remote; see `tongues.promotion.lineage_store`."""
 
     def locations(self) -> Iterable[str]:
         """All folders of the workspace that hold a manifest."""
 
     def manifest_bytes(self, location: str) -> bytes:
-        """The manifest file of one folder."""
+        """The manifest file of one folder.
+
+        Raises:
+            DataError: there is none.
+        """
+
+    def digest_of(self, location: str) -> str | None:
+        """Digest of a file; None where there is none."""
 
     def faults(self, location: str, manifest: Manifest) -> list[str]:
         """One line per file of the folder that is not as its manifest says."""
-
-
-class LocalReader:
-    """A workspace on this machine: ``<root>/<stage>/<key>/manifest.json``.
-
-    Args:
-        root: the workspace folder.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def locations(self) -> Iterable[str]:
-        """All folders below the root that hold a manifest, in path order."""
-        return (str(path.parent) for path in sorted(self.root.rglob(MANIFEST_NAME)))
-
-    def manifest_bytes(self, location: str) -> bytes:
-        """The manifest file of one folder."""
-        return (Path(location) / MANIFEST_NAME).read_bytes()
-
-    def faults(self, location: str, manifest: Manifest) -> list[str]:
-        """Re-hash the folder."""
-        return verify_files(Path(location), manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +44,10 @@ class Link:
         name: what the reader of it called it, such as "dataset".
         digest: of its manifest, or of the file.
         location: folder, or file; empty where the workspace does not hold it.
-        manifest: what the folder says of itself; None for a file and for what is missing.
+        manifest: what the folder says of itself; None for a file, for what is missing, and for an entry of
+            the registry.
         inputs: what it was made from.
+        faults: one line per thing about it that was found not to hold while it was read.
     """
 
     name: str
@@ -70,6 +55,7 @@ class Link:
     location: str
     manifest: Manifest | None
     inputs: tuple["Link", ...] = ()
+    faults: tuple[str, ...] = ()
 
     def walk(self) -> Iterator["Link"]:
         """This link and all behind it, each digest once."""
@@ -118,19 +104,22 @@ class Index:
                 index.broken.append(f"{location}/{MANIFEST_NAME}: changed ({error.what})")
                 continue
             index.by_digest[manifest.digest()] = (location, manifest)
-            if content != canonical_json(manifest.model_dump(mode="json")):
+            times = manifest.times_sha256 in (None, manifest.times_digest())
+            if content != manifest.to_json() or not times:
                 index.broken.append(f"{location}/{MANIFEST_NAME}: changed (not as it was written)")
         return index
 
 
-def chain(start: Path, reader: Reader, *, sources: Mapping[str, Path] | None = None) -> Link:
+def chain(start: str, reader: Reader, *, index: Index | None = None, name: str = "") -> Link:
     """Follow a finished folder back to where it came from.
+
+    Files from outside are found where the stage that read them noted them down (``observed.sources``).
 
     Args:
         start: the folder, such as the tuned model's.
         reader: the workspace that holds what it was made from.
-        sources: files from outside by the name they have as inputs, such as
-            {"source": Path("instructions.jsonl")}; where given, `verify` hashes them too.
+        index: its manifests, where they have been read already.
+        name: what to call it; its stage when absent.
 
     Returns:
         The last link; the others hang on its `inputs`.
@@ -138,25 +127,25 @@ def chain(start: Path, reader: Reader, *, sources: Mapping[str, Path] | None = N
     Raises:
         DataError: the folder has no readable manifest.
     """
-    path = start / MANIFEST_NAME
-    if not path.is_file():
-        raise DataError(
-            "no manifest here, so nothing is known of it", where=str(path), fix="run its stage again"
-        )
-    manifest = parse_manifest(path.read_bytes(), where=str(path))
-    index = Index.read(reader)
-    index.by_digest[manifest.digest()] = (str(start), manifest)
-    return _link(manifest.stage, manifest.digest(), index, sources or {})
+    manifest = parse_manifest(reader.manifest_bytes(start), where=f"{start}/{MANIFEST_NAME}")
+    index = index or Index.read(reader)
+    index.by_digest[manifest.digest()] = (start, manifest)
+    return _link(name or manifest.stage, manifest.digest(), index, {})
 
 
-def _link(name: str, digest: str, index: Index, sources: Mapping[str, Path]) -> Link:
+def _link(name: str, digest: str, index: Index, sources: Mapping[str, str]) -> Link:
     """A digest cannot contain itself, so this ends."""
     if digest not in index.by_digest:
-        source = sources.get(name)
-        return Link(name, digest, str(source) if source else "", None)
+        return Link(name, digest, sources.get(name, ""), None)
     location, manifest = index.by_digest[digest]
-    inputs = tuple(_link(n, d, index, sources) for n, d in sorted(manifest.inputs.items()))
+    noted = manifest.observed.get("sources", {})
+    inputs = tuple(_link(n, d, index, noted) for n, d in sorted(manifest.inputs.items()))
     return Link(name, digest, location, manifest, inputs)
+
+
+def digest_of_all(links: Iterable[Link]) -> str:
+    """One digest for several ends of a chain."""
+    return digest_value([link.digest for link in links])
 
 
 def verify(last: Link, reader: Reader, *, expected: str = "") -> list[str]:
@@ -169,8 +158,7 @@ def verify(last: Link, reader: Reader, *, expected: str = "") -> list[str]:
             else vouches for the end of a chain.
 
     Returns:
-        One line per fault, naming the file; empty if all is as it was written. Times and rates
-        in a manifest are not part of its digest, so a change to them alone is not seen.
+        One line per fault, naming the file; empty if all is as it was written.
     """
     index = Index.read(reader)
     links = list(last.walk())
@@ -179,23 +167,22 @@ def verify(last: Link, reader: Reader, *, expected: str = "") -> list[str]:
     if expected and last.digest != expected:
         faults.append(f"{last.location}/{MANIFEST_NAME}: changed (not the one that was registered)")
     for link in links:
+        faults += link.faults
         if link.manifest is not None:
             faults += reader.faults(link.location, link.manifest)
             faults += _lost_inputs(link, link.manifest, index, chained)
             faults += [line for line in index.broken if line.startswith(f"{link.location}/{MANIFEST_NAME}:")]
-        elif link.location:
-            faults += _changed_source(link)
+        elif link.location and not link.inputs:
+            faults += _changed_source(link, reader.digest_of(link.location))
     return list(dict.fromkeys(faults))
 
 
-def _changed_source(link: Link) -> list[str]:
-    path = Path(link.location)
-    if not path.is_file():
-        return [f"{path}: missing"]
-    actual = digest_file(path)
+def _changed_source(link: Link, actual: str | None) -> list[str]:
+    if actual is None:
+        return [f"{link.location}: missing"]
     if actual == link.digest:
         return []
-    return [f"{path}: changed (sha256 {actual[:_SHORT]}, expected {link.digest[:_SHORT]})"]
+    return [f"{link.location}: changed (sha256 {actual[:_SHORT]}, expected {link.digest[:_SHORT]})"]
 
 
 def _lost_inputs(link: Link, manifest: Manifest, index: Index, chained: set[str]) -> list[str]:
@@ -245,6 +232,8 @@ def _lines(link: Link, lead: str, below: str, shown: set[str]) -> Iterator[str]:
 
 def _label(link: Link) -> str:
     if link.manifest is None:
+        if link.inputs:
+            return f"{link.name}  {link.digest[:_SHORT]}  {link.location}".rstrip()
         place = link.location or "a file from outside, or missing here"
         return f"{link.name}  {link.digest[:_SHORT]}  {place}"
     rows = f"  {link.manifest.rows_out} rows" if link.manifest.tallies else ""

@@ -17,6 +17,8 @@ from tongues.promotion.gate import Decision
 from tongues.promotion.journal import Journal, Move
 
 CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
+DECISION_NAME = "promotion/decision.json"
+"""The decision about a version, in the artifacts of its run."""
 _REFERENCE = re.compile(r"^(?:models:/)?(?P<model>[^@/:]+)(?:@(?P<alias>[\w-]+)|/(?P<version>\d+))$")
 
 
@@ -174,7 +176,7 @@ def _store(tracking: Tracking, candidate: ModelVersion, decision: Decision) -> N
     }
     tracking.models.tag_version(candidate.model, candidate.version, said)
     if candidate.run_id:
-        tracking.log_text(candidate.run_id, decision.to_json().decode(), "promotion/decision.json")
+        tracking.log_text(candidate.run_id, decision.to_json().decode(), DECISION_NAME)
         tracking.log_text(candidate.run_id, decision.to_markdown(), "promotion/decision.md")
 
 

@@ -27,6 +27,7 @@ from tongues.stages.answer_format import answer_format
 from tongues.stages.given import Given
 from tongues.stages.judge import judge, with_judgements
 from tongues.stages.runners import ASKED, vllm_runner
+from tongues.stages.signatures import require_whole
 from tongues.stages.suite_files import open_suite
 from tongues.stages.weights import model_of_weights, weights_folder, weights_sha256
 from tongues.stages.workspace import RECIPE_NAME, Output, Report, Workspace, fresh
@@ -161,6 +162,7 @@ def _champion(given: Given, workspace: Workspace, tuned: Output) -> Output | Non
     if version is None or version.sha256 == weights_sha256(tuned):
         return None
     champion = workspace.open(model_of_weights(version.uri))
+    require_whole(champion, signed=given.recipe.registry.require_signature)
     if weights_sha256(champion) != version.sha256:
         raise EvaluationError(
             f"the champion's weights are not those registered as version {version.version}",

@@ -28,6 +28,7 @@ def prepare(given: Given, workspace: Workspace) -> Output:
         DataError: the file is missing, unreadable, or holds no usable row.
     """
     files = [(section, _fetched(section.uri, workspace)) for section in given.located.source.files]
+    places = {name: section.uri for name, (section, _) in zip(input_names(given), files, strict=True)}
 
     def work(folder: Path) -> Report:
         fresh(folder)
@@ -38,7 +39,7 @@ def prepare(given: Given, workspace: Workspace) -> Output:
         if not digest.rows:
             named = ", ".join(section.uri for section, _ in files)
             raise DataError(f"no usable row; dropped {sorter.reasons()}", where=named, fix="mend the file")
-        return Report(tallies=sorter.tallies, content_sha256=digest.hexdigest())
+        return Report(sorter.tallies, observed={"sources": places}, content_sha256=digest.hexdigest())
 
     params = given.recipe.source.model_dump(mode="json", exclude={"uri": True, "also": {"__all__": {"uri"}}})
     inputs = {name: digest_file(path) for name, (_, path) in zip(input_names(given), files, strict=True)}

@@ -13,6 +13,8 @@ from tongues.promotion import registry
 from tongues.promotion.gate import Decision, decide
 from tongues.stages.evaluate import REPORT_NAME, SUMMARY_NAME, Evaluation
 from tongues.stages.given import Given
+from tongues.stages.lineage import log_picture
+from tongues.stages.signatures import sign_registered
 from tongues.stages.weights import MERGED, weights_sha256, weights_uri
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
 from tongues.tuning.model_card import CARD_NAME, with_results
@@ -38,14 +40,20 @@ class Registered(BaseModel):
 
 
 def register(given: Given, workspace: Workspace, tuned: Output, evaluation: Output) -> Registered:
-    """Record the run and register the merged weights by URI and digest; twice is as good as once.
+    """Record the run, sign the artefact where there is a key, and register it by URI and digest.
+
+    Twice is as good as once.
 
     Args:
         given: the recipe.
         workspace: holds MLflow's SQLite file where no server is named.
         tuned: output of finetune.
         evaluation: output of evaluate.
+
+    Raises:
+        SignatureError: the recipe requires a signature and there is no key, or the artefact is not whole.
     """
+    sign_registered(given.recipe.registry, tuned)
     tracking = Tracking(given.recipe.registry, workspace.local)
     compared = Evaluation.of(evaluation)
     run_id = _record(given, tracking, tuned, compared)
@@ -57,6 +65,7 @@ def register(given: Given, workspace: Workspace, tuned: Output, evaluation: Outp
         run_id=run_id,
         tags=_tags(given, tuned, evaluation),
     )
+    log_picture(workspace, tracking, version, None)
     return Registered(model=version.model, version=version.version, run_id=run_id, tracking_uri=tracking.uri)
 
 
@@ -81,7 +90,10 @@ def promote(given: Given, workspace: Workspace, version: int, evaluation: Output
     tracking = Tracking(given.recipe.registry, workspace.local)
     model = given.recipe.registry.model
     expected = _champion_compared_with(given, tracking, Evaluation.of(evaluation))
-    return registry.promote(tracking, model, version, decision(given, evaluation), expected_champion=expected)
+    done = registry.promote(tracking, model, version, decision(given, evaluation), expected_champion=expected)
+    if done.moved:
+        log_picture(workspace, tracking, registry.resolve(tracking, f"{model}/{version}"), registry.CHAMPION)
+    return done
 
 
 def _champion_compared_with(given: Given, tracking: Tracking, compared: Evaluation) -> int | None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from tongues.core.errors import ServingError
-from tongues.core.manifest import verify_files
 from tongues.core.recipe import RegistrySection, ServingSection
 from tongues.core.recipe_file import load_recipe
 from tongues.platform.model_versions import ModelVersion
@@ -11,6 +10,7 @@ from tongues.platform.tracking import Tracking
 from tongues.promotion import registry
 from tongues.serving.local import Endpoint, ServerPlan, running, start
 from tongues.serving.vllm_command import dtype_of
+from tongues.stages.signatures import require_registered
 from tongues.stages.weights import ADAPTER, has_adapter, model_of_weights, weights_folder
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
 
@@ -28,7 +28,8 @@ def serve(
 ) -> list[Endpoint]:
     """Start an endpoint for a registered version; one that already serves these weights is kept.
 
-    Every file is hashed against its manifest first: what is served is what was evaluated.
+    Every file is hashed first, against the signature where a key is set: what is served is what was
+    evaluated.
 
     Args:
         workspace: where the version's files and the endpoint's state are.
@@ -40,14 +41,15 @@ def serve(
 
     Raises:
         RegistryError: nothing stands under the reference.
+        SignatureError: not signed where it must be, or not what was signed.
         ServingError: files changed since they were registered, or the server did not start.
     """
     version = find_version(workspace, reference)
     tuned = workspace.open(model_of_weights(version.uri))
-    settings = load_recipe(tuned.folder / RECIPE_NAME).serving
+    recipe = load_recipe(tuned.folder / RECIPE_NAME)
+    settings = recipe.serving
     base = workspace.open(version.tags["tongues.base_uri"])
-    for output in (tuned, base):
-        _whole(output)
+    require_registered(version, tuned, base, signed=recipe.registry.require_signature)
     use_adapter = settings.mode == "adapter" if adapter is None else adapter
     if use_adapter and not has_adapter(tuned):
         raise ServingError(
@@ -91,15 +93,6 @@ def _plan(
         adapter=tuned.folder / ADAPTER if adapter else None,
         dtype=dtype_of(settings.precision),
     )
-
-
-def _whole(output: Output) -> None:
-    if faults := verify_files(output.folder, output.manifest):
-        raise ServingError(
-            f"not what was registered: {'; '.join(faults[:3])}",
-            where=output.uri,
-            fix="run the recipe again to restore it, or serve another version",
-        )
 
 
 def _started(

@@ -20,7 +20,7 @@ from typing import Any
 
 from tongues.core.digests import digest_files, digest_value
 from tongues.core.errors import StorageError
-from tongues.core.manifest import MANIFEST_NAME, Manifest, Tally, read_manifest, work_key, write_manifest
+from tongues.core.manifest import NOT_NAMED, Manifest, Tally, read_manifest, work_key, write_manifest
 from tongues.core.progress import Say, say_on_stderr
 from tongues.core.recipe import Recipe
 from tongues.core.recipe_file import dump_recipe
@@ -127,7 +127,7 @@ class Workspace:
         for name in report.leave:
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / RECIPE_NAME).write_text(dump_recipe(job.recipe), encoding="utf-8")
-        files = digest_files(folder, leave_out=frozenset({MANIFEST_NAME}))
+        files = digest_files(folder, leave_out=NOT_NAMED)
         content = {name: sha for name, sha in files.items() if name != RECIPE_NAME}
         manifest = Manifest(
             stage=job.stage,
@@ -143,8 +143,7 @@ class Workspace:
             wall_s=round(time.monotonic() - started, 3),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        write_manifest(folder, manifest)
-        return manifest
+        return write_manifest(folder, manifest)
 
 
 @dataclass(frozen=True)
