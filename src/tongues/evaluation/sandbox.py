@@ -41,7 +41,8 @@ mkdir "$root/tmp"
 mount -t tmpfs -o size=16m,nr_inodes=256,mode=1777,nosuid,nodev none "$root/tmp"
 mount -o remount,ro "$root"
 cd "$root/tmp"
-exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/tmp PYTHONHASHSEED=0 chroot "$root" setpriv $drop \
+exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/tmp PYTHONHASHSEED=0 \
+    chroot "$root" setpriv $drop \
     --no-new-privs --bounding-set=-all --inh-caps=-all --pdeathsig KILL \
     sh -c 'cd /tmp; limits=$1; shift; exec prlimit $limits "$@"' sh "$limits" "$@"
 """
@@ -156,7 +157,7 @@ def open_sandbox() -> Sandbox:
             f"generated code cannot be run without network and apart from this machine ({why})",
             where="sandbox",
             fix="run on Linux with util-linux, in a container whose seccomp rules allow unshare and mount "
-            "(user namespaces, or CAP_SYS_ADMIN), or leave evaluation.run_generated_code false",
+            "(user namespaces, or CAP_SYS_ADMIN), or leave evaluation.generated_code.run false",
         )
     return tried[0]
 

@@ -42,11 +42,15 @@ PRETENDERS = {
     "exits with 0 at once": "import sys\nsys.exit(0)",
     "exits with 0 without a farewell": "import os\nos._exit(0)",
     "exits with 0 when called": "import os\ndef add(a, b):\n    os._exit(0)",
-    "equals everything": "class Same:\n    def __eq__(self, other): return True\ndef add(a, b): return Same()",
+    "equals everything": (
+        "class Same:\n    def __eq__(self, other): return True\ndef add(a, b): return Same()"
+    ),
     "a number that equals everything": (
         "class Same(int):\n    def __eq__(self, other): return True\ndef add(a, b): return Same(1)"
     ),
-    "patches assert's error": "import builtins\nbuiltins.AssertionError = type(None)\ndef add(a, b): return 1",
+    "patches assert's error": (
+        "import builtins\nbuiltins.AssertionError = type(None)\ndef add(a, b): return 1"
+    ),
     "patches compile and exec": (
         "import builtins\nbuiltins.exec = builtins.compile = lambda *a, **k: None\ndef add(a, b): return 1"
     ),
@@ -61,7 +65,7 @@ PRETENDERS = {
         "def add(a, b): return 9"
     ),
     "reads what is expected from its parent": (
-        "import gc, sys\ndef add(a, b):\n    return [o for o in gc.get_objects() if type(o) is str and 'assert' in o][0]"
+        "import gc\ndef add(a, b):\n    return [o for o in gc.get_objects() if 'assert' in str(o)][0]"
     ),
     "raises at the end of everything": "import atexit, os\natexit.register(os._exit, 0)\nraise SystemExit(0)",
     "is no text that Python knows": "def add(a, b):\n    return a + \ud800",
