@@ -29,8 +29,9 @@ from typing import Any, Self
 
 from tongues.core.recipe import EndpointSection, OpenAIEngine
 from tongues.core.recipe_file import load_recipe
+from tongues.evaluation.items import LETTERS, ChoiceItem
 from tongues.evaluation.served import ServedModel
-from tongues.evaluation.suite import LETTERS, ChoiceItem, load_suite
+from tongues.evaluation.suite import load_suite
 from tongues.evaluation.tasks import choice_prompt
 from tongues.inference.ledger import Ledger
 from tongues.serving.local import serving

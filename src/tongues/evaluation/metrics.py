@@ -21,6 +21,8 @@ FORMULAS = {
     "format_failure_rate": "chains without their last segment / n, which count as empty; Wilson 95 %",
     "exact_match": "answers equal to a known one after normalisation / n; arXiv 1606.05250; Wilson 95 %",
     "f1": "mean over items of 2pr/(p+r) of tokens, best known answer; arXiv 1606.05250; bootstrap",
+    "pass_at_1": "programs that pass all tests of their task / n, one greedy program each; arXiv 2107.03374; "
+    "Wilson 95 %",
     "bootstrap": f"percentile, {RESAMPLES} resamples over items, seed {SEED}",
 }
 

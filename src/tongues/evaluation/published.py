@@ -1,8 +1,8 @@
 """Published sets read as they are: one file per language, turned into rows of a suite.
 
 Ids are made so that they agree across languages: XCOPA's own index, the line of MGSM, SQuAD's question
-id, Vicuna's question id. XCOPA's premise becomes a sentence that each choice continues; "cause" and
-"effect" are asked for with a word of the language, as the set's authors did it for English.
+id, Vicuna's question id, HumanEval's task. XCOPA's premise becomes a sentence that each choice continues;
+"cause" and "effect" are asked for with a word of the language, as the set's authors did it for English.
 """
 
 import json
@@ -36,7 +36,7 @@ def read_published(format: str, files: Mapping[str, Path]) -> list[dict[str, Any
     """Rows of all languages, as the suite's own files have them.
 
     Args:
-        format: "xcopa", "vicuna", "xquad" or "mgsm".
+        format: "xcopa", "vicuna", "xquad", "mgsm" or "humaneval".
         files: BCP-47 code to the file of that language.
 
     Raises:
@@ -106,9 +106,21 @@ def _mgsm(text: str, _: str) -> Rows:
             yield {"id": f"mgsm-{number}", "question": question, "answers": [answer.strip().replace(",", "")]}
 
 
+def _humaneval(text: str, _: str) -> Rows:
+    for item in map(json.loads, text.splitlines()):
+        yield {
+            "id": item["task_id"].replace("/", "-").lower(),
+            "prompt": item["prompt"],
+            "entry_point": item["entry_point"],
+            "test": item["test"],
+            "solution": item.get("canonical_solution", ""),
+        }
+
+
 _READERS: dict[str, Callable[[str, str], Rows]] = {
     "xcopa": _xcopa,
     "vicuna": _vicuna,
     "xquad": _xquad,
     "mgsm": _mgsm,
+    "humaneval": _humaneval,
 }

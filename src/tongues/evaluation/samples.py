@@ -24,7 +24,7 @@ class Sample:
     """One item of one task in one language, and the model's answer.
 
     Args:
-        task: "choices", "translation", "open", "qa" or "math".
+        task: "choices", "translation", "open", "qa", "math", "code", or the name of a standard set.
         lang: BCP-47 code of the language asked for.
         id: the item's id, the same across languages.
         prompt: exactly what the model was given, before any chat template.
@@ -41,6 +41,8 @@ class Sample:
         category: kind of an open question, where the suite says it.
         whole: the whole chain, where one was asked for.
         formatted: whether that chain has its last segment; None where none was asked for.
+        ended: how the model's program ended; "" but for "code".
+        reference_ended: how the set's own program ended in the same place; "" where it has none.
         line_langs: language of each line of an open answer that has letters enough to tell.
     """
 
@@ -62,6 +64,8 @@ class Sample:
     whole: str = ""
     formatted: bool | None = None
     line_langs: tuple[str, ...] = ()
+    ended: str = ""
+    reference_ended: str = ""
 
     @property
     def in_asked_language(self) -> bool:
@@ -87,6 +91,8 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("whole", pa.string(), nullable=False),
         pa.field("formatted", pa.bool_()),
         pa.field("line_langs", pa.list_(pa.string()), nullable=False),
+        pa.field("ended", pa.string(), nullable=False),
+        pa.field("reference_ended", pa.string(), nullable=False),
     ]
 )
 

@@ -10,7 +10,7 @@ from tongues.core.digests import canonical_json, digest_value
 from tongues.core.manifest import write_atomically
 from tongues.core.ports import Identify
 from tongues.core.progress import Progress
-from tongues.core.recipe import EvaluationSection
+from tongues.core.recipe import EvaluationSection, GeneratedCodeSection
 from tongues.core.scores import TOGETHER, Measurement, Scores
 from tongues.evaluation.answers import last_number
 from tongues.evaluation.chains import PLAIN, AnswerFormat
@@ -20,11 +20,13 @@ from tongues.evaluation.model import LocalModel, runner
 from tongues.evaluation.overlap import METRICS, Overlap
 from tongues.evaluation.runner import Runner
 from tongues.evaluation.samples import Sample, read_finished, write_samples
+from tongues.evaluation.sandbox import Limits
 from tongues.evaluation.suite import Suite
 from tongues.evaluation.tasks import (
     PROMPT_FORMATS,
     Asking,
     ask_choices,
+    ask_code,
     ask_math,
     ask_open,
     ask_qa,
@@ -84,6 +86,8 @@ def score_model(
         max_chain_tokens=section.chain_tokens,
         answers=answers,
         done=progress.advance,
+        max_code_tokens=section.generated_code.max_new_tokens,
+        limits=_limits(section.generated_code),
     )
     key = digest_value([model_sha256, suite_sha256, __version__, answers.kind, section.runner])
     measurements, signatures = measure(_ask_all(asking, out / SAMPLES_FOLDER, key))
@@ -104,7 +108,13 @@ def score_model(
 
 def settings(section: EvaluationSection) -> dict[str, object]:
     """What changes a score besides the model and the items; batch size must not."""
-    return {"max_new_tokens": section.max_new_tokens, "prompts": PROMPT_FORMATS, "decoding": "greedy"}
+    found: dict[str, object] = {"max_new_tokens": section.max_new_tokens, "decoding": "greedy"}
+    found["prompts"] = PROMPT_FORMATS
+    return found | ({"code": section.generated_code.model_dump()} if section.generated_code.run else {})
+
+
+def _limits(section: GeneratedCodeSection) -> Limits:
+    return Limits(section.cpu_s, float(section.wall_s), section.memory_mib)
 
 
 def _method(section: EvaluationSection, answers: AnswerFormat) -> dict[str, str]:
@@ -127,6 +137,7 @@ def _ask_all(asking: Asking, folder: Path, key: str) -> Answers:
         ("open", ask_open, list(suite.open)),
         ("qa", ask_qa, list(suite.qa)),
         ("math", ask_math, list(suite.math)),
+        ("code", ask_code, list(suite.code)),
     ]
     return {
         (task, lang): samples
@@ -202,6 +213,15 @@ def _math(samples: Sequence[Sample]) -> Figures:
     }
 
 
+def _code(samples: Sequence[Sample]) -> Figures:
+    found = {
+        "pass_at_1": share([bool(sample.correct) for sample in samples]),
+        "no_program_rate": share([sample.ended == "no-code" for sample in samples]),
+    }
+    own = [sample.reference_ended == "passed" for sample in samples if sample.reference_ended]
+    return found | ({"reference_pass_rate": share(own)} if own else {})
+
+
 def _choices(samples: Sequence[Sample]) -> Figures:
     return {
         "accuracy": share([bool(sample.correct) for sample in samples]),
@@ -215,6 +235,7 @@ _MEASURED: dict[str, Callable[[Sequence[Sample]], Figures]] = {
     "open": _open,
     "qa": _qa,
     "math": _math,
+    "code": _code,
 }
 
 

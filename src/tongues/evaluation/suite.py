@@ -2,13 +2,12 @@
 
 ``choices``: id, lang, question, choices, answer ("A", "B", ...). ``translation``: id, lang, text.
 ``open``: id, lang, prompt, optional category. ``qa``: id, lang, question, context, answers.
-``math``: id, lang, question, answers. One JSON object per line. Nothing is scored before every
+``math``: id, lang, question, answers. ``code``: id, lang, prompt, entry_point, test,
+optional solution. One JSON object per line. Nothing is scored before every
 line of every file is known to be sound.
 """
 
 import hashlib
-import json
-import string
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,71 +15,27 @@ from typing import Any, TypeVar
 
 from tongues.core.digests import digest_value
 from tongues.core.errors import PreflightError
-from tongues.core.languages import languages as known_languages
-from tongues.core.languages import unknown_language
-from tongues.evaluation.answers import last_number
+from tongues.evaluation.items import (
+    LETTERS,
+    AnswerItem,
+    ChoiceItem,
+    CodeItem,
+    Line,
+    OpenItem,
+    TranslationItem,
+    answer_item,
+    choice_item,
+    code_item,
+    number_item,
+    open_item,
+    read_lines,
+    translation_item,
+)
 
-LETTERS = string.ascii_uppercase
-
-
-@dataclass(frozen=True, slots=True)
-class ChoiceItem:
-    """One multiple-choice question.
-
-    Args:
-        id: the question's identity, the same in every language.
-        lang: BCP-47 code.
-        question: a question, or the beginning of a sentence that ends in "...".
-        choices: the options, at least two, in the same order in every language.
-        answer: letter of the right option.
-    """
-
-    id: str
-    lang: str
-    question: str
-    choices: tuple[str, ...]
-    answer: str
+__all__ = ["LETTERS", "Suite", "load_suite"]
 
 
-@dataclass(frozen=True, slots=True)
-class TranslationItem:
-    """One sentence of a parallel set: id, BCP-47 code, text."""
-
-    id: str
-    lang: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class OpenItem:
-    """One open question, to be answered in its own language: id, BCP-47 code, prompt, kind of question."""
-
-    id: str
-    lang: str
-    prompt: str
-    category: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerItem:
-    """One question with known answers.
-
-    Args:
-        id: the question's identity, the same in every language.
-        lang: BCP-47 code.
-        question: what is asked.
-        answers: all that count as right, at least one.
-        context: the text it is asked about; empty for a word problem.
-    """
-
-    id: str
-    lang: str
-    question: str
-    answers: tuple[str, ...]
-    context: str = ""
-
-
-Item = TypeVar("Item", ChoiceItem, TranslationItem, OpenItem, AnswerItem)
+Item = TypeVar("Item", ChoiceItem, TranslationItem, OpenItem, AnswerItem, CodeItem)
 ByLanguage = Mapping[str, tuple[Item, ...]]
 
 
@@ -97,6 +52,7 @@ class Suite:
         open: open questions of the same languages; empty if not named.
         qa: questions about a text; empty if not named.
         math: word problems; empty if not named.
+        code: programs to be written; empty if not named.
 
     A set in its published format may lack languages; then its task does.
     """
@@ -109,6 +65,7 @@ class Suite:
     open: ByLanguage[OpenItem] = field(default_factory=dict)
     qa: ByLanguage[AnswerItem] = field(default_factory=dict)
     math: ByLanguage[AnswerItem] = field(default_factory=dict)
+    code: ByLanguage[CodeItem] = field(default_factory=dict)
 
     @property
     def all_languages(self) -> tuple[str, ...]:
@@ -125,13 +82,14 @@ class Suite:
             [asdict(item) for items in self.qa.values() for item in items],
             [asdict(item) for items in self.math.values() for item in items],
         ]
+        rows += [[asdict(item) for items in self.code.values() for item in items]] if self.code else []
         return digest_value([self.source_lang, list(self.languages), rows])
 
     @property
     def work_items(self) -> int:
         """Items to be scored for one model: what progress counts up to."""
         translated = [self.translation[lang] for lang in self.languages if self.translation]
-        others = (self.choices, self.open, self.qa, self.math)
+        others = (self.choices, self.open, self.qa, self.math, self.code)
         return sum(map(len, [*translated, *(items for task in others for items in task.values())]))
 
     def limited(self, items: int | None) -> "Suite":
@@ -149,6 +107,7 @@ class Suite:
             open=_drawn(self.open, items),
             qa=_drawn(self.qa, items),
             math=_drawn(self.math, items),
+            code=_drawn(self.code, items),
         )
 
 
@@ -156,14 +115,6 @@ def _drawn(by_lang: ByLanguage[Item], size: int) -> dict[str, tuple[Item, ...]]:
     ids = [item.id for item in next(iter(by_lang.values()), ())]
     kept = set(sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())[:size])
     return {lang: tuple(i for i in items if i.id in kept) for lang, items in by_lang.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One line of a file with its address for messages."""
-
-    where: str
-    row: dict[str, Any]
 
 
 def load_suite(
@@ -176,6 +127,7 @@ def load_suite(
     open: Path | None = None,
     qa: Path | None = None,
     math: Path | None = None,
+    code: Path | None = None,
     partial: Collection[str] = (),
 ) -> Suite:
     """Read and check the files of a suite.
@@ -192,6 +144,7 @@ def load_suite(
         open: open questions, or None.
         qa: questions about texts, or None.
         math: word problems, or None.
+        code: programs to be written, or None.
         partial: tasks whose file may lack languages; the others must hold all.
 
     Raises:
@@ -202,7 +155,7 @@ def load_suite(
     wanted = (source_lang, *languages)
 
     def load(
-        path: Path | None, task: str, build: Callable[[_Line, list[str]], Item | None]
+        path: Path | None, task: str, build: Callable[[Line, list[str]], Item | None]
     ) -> dict[str, tuple[Item, ...]]:
         return _load(path, wanted, build, problems, partial=task in partial)
 
@@ -210,11 +163,12 @@ def load_suite(
         name,
         source_lang,
         tuple(languages),
-        load(choices, "choices", _choice_item),
-        load(translation, "translation", _translation_item),
-        load(open, "open", _open_item),
-        load(qa, "qa", _answer_item),
-        load(math, "math", _number_item),
+        load(choices, "choices", choice_item),
+        load(translation, "translation", translation_item),
+        load(open, "open", open_item),
+        load(qa, "qa", answer_item),
+        load(math, "math", number_item),
+        load(code, "code", code_item),
     )
     problems += _misaligned_options(loaded, choices)
     if problems:
@@ -229,7 +183,7 @@ def load_suite(
 def _load(
     path: Path | None,
     wanted: Sequence[str],
-    build: Callable[[_Line, list[str]], Item | None],
+    build: Callable[[Line, list[str]], Item | None],
     problems: list[str],
     *,
     partial: bool,
@@ -239,7 +193,7 @@ def _load(
         return {}
     found: dict[str, dict[str, Item]] = {lang: {} for lang in wanted}
     broken: set[str] = set()  # ids already complained of: no second complaint that they are missing
-    for line in _read_lines(path, problems):
+    for line in read_lines(path, problems):
         before = len(problems)
         item = build(line, problems)
         if item is not None and item.lang in found and found[item.lang].setdefault(item.id, item) is not item:
@@ -251,93 +205,6 @@ def _load(
     problems += _misaligned_ids(path, found, broken)
     order = list(next(iter(found.values())))
     return {lang: tuple(by_id[i] for i in order if i in by_id) for lang, by_id in found.items()}
-
-
-def _read_lines(path: Path, problems: list[str]) -> list[_Line]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path}: cannot be read as UTF-8 text ({error})")
-        return []
-    lines = []
-    for number, content in enumerate(text.split("\n"), start=1):
-        if content.strip():
-            try:
-                lines.append(_Line(f"{path}:{number}", _object(content)))
-            except ValueError as error:
-                problems.append(f"{path}:{number}: not a JSON object ({error})")
-    return lines
-
-
-def _object(content: str) -> dict[str, Any]:
-    row = json.loads(content)
-    if not isinstance(row, dict):
-        raise ValueError(f"it is a {type(row).__name__}")
-    return row
-
-
-def _choice_item(line: _Line, problems: list[str]) -> ChoiceItem | None:
-    texts = _texts(line, ("id", "lang", "question", "answer"), problems)
-    options = line.row.get("choices")
-    if not isinstance(options, list) or not 2 <= len(options) <= len(LETTERS):
-        problems.append(f"{line.where}: 'choices' must be a list of 2 to {len(LETTERS)} texts")
-        return None
-    if not all(isinstance(option, str) and option.strip() for option in options):
-        problems.append(f"{line.where}: an option of 'choices' is empty or not a text")
-        return None
-    if len(set(options)) < len(options):
-        problems.append(f"{line.where}: two options of 'choices' are the same")
-    if texts and texts["answer"] not in LETTERS[: len(options)]:
-        allowed = ", ".join(LETTERS[: len(options)])
-        problems.append(f"{line.where}: 'answer' is {texts['answer']!r}; allowed: {allowed}")
-    return ChoiceItem(**texts, choices=tuple(options)) if texts else None
-
-
-def _translation_item(line: _Line, problems: list[str]) -> TranslationItem | None:
-    texts = _texts(line, ("id", "lang", "text"), problems)
-    return TranslationItem(**texts) if texts else None
-
-
-def _open_item(line: _Line, problems: list[str]) -> OpenItem | None:
-    texts = _texts(line, ("id", "lang", "prompt"), problems)
-    category = line.row.get("category", "")
-    if not isinstance(category, str):
-        problems.append(f"{line.where}: 'category' is not a text")
-        return None
-    return OpenItem(**texts, category=category) if texts else None
-
-
-def _answer_item(line: _Line, problems: list[str]) -> AnswerItem | None:
-    texts = _texts(line, ("id", "lang", "question", "context"), problems)
-    answers = line.row.get("answers")
-    sound = isinstance(answers, list) and all(isinstance(a, str) and a.strip() for a in answers)
-    if not sound or not answers:
-        problems.append(f"{line.where}: 'answers' must be a list of at least one text")
-        return None
-    return AnswerItem(**texts, answers=tuple(answers)) if texts else None
-
-
-def _number_item(line: _Line, problems: list[str]) -> AnswerItem | None:
-    item = _answer_item(replace(line, row={"context": "-", **line.row}), problems)
-    if item is not None and (len(item.answers) != 1 or last_number(item.answers[0], item.lang) is None):
-        problems.append(f"{line.where}: 'answers' must hold one number, found {list(item.answers)}")
-        return None
-    return None if item is None else replace(item, context=line.row.get("context", ""))
-
-
-def _texts(line: _Line, keys: Sequence[str], problems: list[str]) -> dict[str, str] | None:
-    """The named texts of a row; None, with every reason noted, where one is missing or empty."""
-    before = len(problems)
-    for key in keys:
-        value = line.row.get(key)
-        if not isinstance(value, str) or not value.strip():
-            problems.append(f"{line.where}: {key!r} is missing, empty or not a text")
-        elif any("\ud800" <= char <= "\udfff" for char in value):
-            problems.append(f"{line.where}: {key!r} holds half of a surrogate pair, which is no character")
-    lang = line.row.get("lang")
-    if isinstance(lang, str) and lang.strip() and lang not in known_languages():
-        problems.append(f"{line.where}: {unknown_language(lang)}")
-    return {key: line.row[key] for key in keys} if len(problems) == before else None
 
 
 def _misaligned_ids(path: Path, found: Mapping[str, Mapping[str, Any]], broken: set[str]) -> list[str]:

@@ -1,19 +1,25 @@
 """The tasks: from a suite's items to samples, all languages of a task in one go."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from tongues.core.languages import language
 from tongues.core.ports import Identify
 from tongues.evaluation.answers import exact_match, f1, last_number
 from tongues.evaluation.chains import AnswerFormat
+from tongues.evaluation.items import LETTERS, ChoiceItem, CodeItem
 from tongues.evaluation.likelihood import OptionScore
 from tongues.evaluation.lines import line_languages
+from tongues.evaluation.programs import Ended, ProgramTests, passes, program_in
 from tongues.evaluation.runner import Done, Runner
 from tongues.evaluation.samples import Sample
-from tongues.evaluation.suite import LETTERS, ChoiceItem, Suite
+from tongues.evaluation.sandbox import Limits, open_sandbox
+from tongues.evaluation.suite import Suite
 
 PROMPT_FORMATS = {
     "choices": "sentence without its '...' + ' ' + option | 'Question: {question}\\nAnswer:' + ' ' + option",
@@ -21,6 +27,8 @@ PROMPT_FORMATS = {
     "open": "{prompt}",
     "qa": "{context}\\n\\nAnswer with a few words of this text, in its language: {question}",
     "math": "{question}\\n\\nEnd with the answer as a number.",
+    "code": "Complete this Python function. Answer with the whole function in one code block.\\n\\n"
+    "```python\\n{prompt}\\n```",
 }
 """How items become prompts; part of the settings digest, since other words give other scores."""
 _TRAILING_DOTS = re.compile(r"\s*(\.\.\.|…)\s*$")
@@ -37,6 +45,8 @@ class Asking:
         max_new_tokens: length limit of a plain answer.
         max_chain_tokens: length limit of a chain.
         answers: how the model is asked, and where its answer stands.
+        max_code_tokens: length limit of a program.
+        limits: of a program that is run.
         done: takes the number of items finished.
     """
 
@@ -47,6 +57,8 @@ class Asking:
     max_chain_tokens: int
     answers: AnswerFormat
     done: Done
+    max_code_tokens: int
+    limits: Limits
 
 
 def ask_choices(asking: Asking, langs: Sequence[str]) -> list[Sample]:
@@ -159,6 +171,39 @@ def _right_number(sample: Sample) -> bool:
     """The gold number is written as in English; the model's as in the language asked."""
     found = last_number(sample.got, sample.lang)
     return found is not None and found == last_number(sample.expected, "en")
+
+
+def ask_code(asking: Asking, langs: Sequence[str]) -> list[Sample]:
+    """Have programs written and run them, and the set's own ones, against the set's tests.
+
+    Raises:
+        EvaluationError: this machine has no place to run them in.
+    """
+    items = {(lang, item.id): item for lang in langs for item in asking.suite.code[lang]}
+    questions = [_Question(i.id, i.lang, _code_prompt(i.prompt)) for i in items.values()]
+    limited = replace(asking, max_new_tokens=asking.max_code_tokens)
+    samples = _answers(limited, "code", questions)
+    run = partial(_run_program, limits=asking.limits)
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        return list(pool.map(run, samples, items.values()))
+
+
+def _code_prompt(prompt: str) -> str:
+    return (
+        "Complete this Python function. Answer with the whole function in one code block.\n\n"
+        f"```python\n{prompt.rstrip()}\n```"
+    )
+
+
+def _run_program(sample: Sample, item: CodeItem, limits: Limits) -> Sample:
+    own = f"{item.prompt.rstrip()}\n{item.solution}" if item.solution else ""
+    tests = ProgramTests(item.entry_point, item.test, own)
+
+    def ended(program: str | None) -> Ended:
+        return passes(program, tests, open_sandbox(), limits) if program else "no-code"
+
+    found = ended(program_in(sample.got, item.prompt, item.entry_point))
+    return replace(sample, correct=found == "passed", ended=found, reference_ended=ended(own) if own else "")
 
 
 def _answers(asking: Asking, task: str, questions: Sequence[_Question]) -> list[Sample]:

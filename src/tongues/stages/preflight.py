@@ -6,6 +6,7 @@ from functools import partial
 from tongues.core.errors import PreflightError, ProblemsError, TonguesError
 from tongues.core.recipe.evaluation import LANG
 from tongues.evaluation.published import read_published
+from tongues.evaluation.sandbox import open_sandbox
 from tongues.evaluation.suite import load_suite
 from tongues.inference.chat import chat_problems
 from tongues.methods.registry import author
@@ -39,6 +40,7 @@ def preflight(given: Given, workspace: Workspace | None = None) -> None:
         _suite_files,
         _suite,
         _judge,
+        _generated_code,
     ]
     if workspace is not None:
         checks.append(partial(_registry, workspace))
@@ -106,6 +108,7 @@ def _suite(given: Given) -> None:
             open=own.get("open"),
             qa=own.get("qa"),
             math=own.get("math"),
+            code=own.get("code"),
         )
     for task in partial_tasks(section):
         uris = published_uris(section.uris[task], (source, *given.recipe.languages))
@@ -124,6 +127,12 @@ def _judge(given: Given) -> None:
     ]
     if problems:
         raise PreflightError(problems)
+
+
+def _generated_code(given: Given) -> None:
+    """Programs have to be run somewhere: see now whether there is a place."""
+    if given.recipe.evaluation.generated_code.run:
+        open_sandbox()
 
 
 def _engine(given: Given) -> None:

@@ -78,6 +78,7 @@ def open_suite(given: Given, workspace: Workspace) -> Suite:
         open=files.get("open"),
         qa=files.get("qa"),
         math=files.get("math"),
+        code=files.get("code"),
         partial=partial_tasks(recipe.evaluation.suite),
     )
     return suite.limited(recipe.evaluation.max_items)

@@ -7,10 +7,12 @@ from tongues.core.recipe import EvaluationSection, SuiteSection
 from tongues.core.taco_format import write_chain
 from tongues.data.language_id import RestrictedIdentifier
 from tongues.evaluation.chains import PLAIN, AnswerFormat
+from tongues.evaluation.items import OpenItem, TranslationItem
 from tongues.evaluation.lines import found_in_lines, line_language_rate, line_languages
 from tongues.evaluation.samples import Sample
+from tongues.evaluation.sandbox import Limits
 from tongues.evaluation.score import measure
-from tongues.evaluation.suite import OpenItem, Suite, TranslationItem
+from tongues.evaluation.suite import Suite
 from tongues.evaluation.tasks import Asking, ask_open, ask_translation
 
 CHAIN = AnswerFormat("taco", "en", lambda prompt, lang: (f"chain to {lang}", f"[{prompt}]"))
@@ -37,7 +39,7 @@ class Told:
 
 
 def asking(runner: Told, suite: Suite, answers: AnswerFormat) -> Asking:
-    return Asking(lambda: runner, suite, by_first_letter, 10, 40, answers, lambda _: None)
+    return Asking(lambda: runner, suite, by_first_letter, 10, 40, answers, lambda _: None, 20, Limits())
 
 
 def suite() -> Suite:

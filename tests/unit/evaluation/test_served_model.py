@@ -14,11 +14,12 @@ from tongues.core.scores import Scores
 from tongues.data.language_id import RestrictedIdentifier
 from tongues.evaluation.agreement import agreement
 from tongues.evaluation.compare import by_task
+from tongues.evaluation.items import AnswerItem
 from tongues.evaluation.model import LocalModel
 from tongues.evaluation.samples import Sample, read_samples
 from tongues.evaluation.score import score_model
 from tongues.evaluation.served import ServedModel
-from tongues.evaluation.suite import AnswerItem, Suite
+from tongues.evaluation.suite import Suite
 from tongues.inference.ledger import Ledger
 
 torch = pytest.importorskip("torch")

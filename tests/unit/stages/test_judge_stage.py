@@ -10,9 +10,10 @@ from scoring import ScoringEndpoint
 from tongues.core.recipe_file import parse_recipe
 from tongues.core.scores import Scores
 from tongues.evaluation.chains import PLAIN
+from tongues.evaluation.items import OpenItem
 from tongues.evaluation.samples import Sample, write_samples
 from tongues.evaluation.score import SAMPLES_FOLDER
-from tongues.evaluation.suite import OpenItem, Suite
+from tongues.evaluation.suite import Suite
 from tongues.stages.answer_format import answer_format
 from tongues.stages.given import Given
 from tongues.stages.judge import judge, with_judgements

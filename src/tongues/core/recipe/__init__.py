@@ -24,7 +24,13 @@ from tongues.core.recipe.engines import (
     PriceSection,
     Seq2SeqEngine,
 )
-from tongues.core.recipe.evaluation import EvaluationSection, GateSection, JudgeSection, SuiteSection
+from tongues.core.recipe.evaluation import (
+    EvaluationSection,
+    GateSection,
+    GeneratedCodeSection,
+    JudgeSection,
+    SuiteSection,
+)
 from tongues.core.recipe.generation import GenerationSection
 from tongues.core.recipe.methods import (
     CrossInMethod,
@@ -77,6 +83,7 @@ __all__ = [
     "EvaluationSection",
     "FieldAction",
     "GateSection",
+    "GeneratedCodeSection",
     "GenerationSection",
     "GoogleEngine",
     "JudgeSection",

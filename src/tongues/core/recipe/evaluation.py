@@ -10,7 +10,7 @@ from tongues.core.recipe.translation import BudgetSection
 
 LANG = "{lang}"
 """Stands in the URI of a published set for the BCP-47 code: those sets have one file per language."""
-_TASKS = ("choices", "translation", "open", "qa", "math")
+_TASKS = ("choices", "translation", "open", "qa", "math", "code")
 
 
 class SuiteSection(Section):
@@ -33,6 +33,9 @@ class SuiteSection(Section):
     """Questions about a text: id, lang, context, question, answers (a list); scored by exact match and F1."""
     math_uri: str | None = None
     """Word problems: id, lang, question, answers (a list with one number); scored by the last number."""
+    code_uri: str | None = None
+    """Programs to be written: id, lang, prompt, entry_point, test, and solution where there is one; scored by
+    pass@1, which generated_code.run must allow."""
     choices_format: Literal["tongues", "xcopa"] = "tongues"
     """xcopa: the JSONL files of XCOPA (arXiv 2005.00333), one per language."""
     open_format: Literal["tongues", "vicuna"] = "tongues"
@@ -41,6 +44,8 @@ class SuiteSection(Section):
     """xquad: SQuAD's JSON, one per language (arXiv 1910.11856)."""
     math_format: Literal["tongues", "mgsm"] = "tongues"
     """mgsm: question, tab, answer; one file per language (arXiv 2210.03057)."""
+    code_format: Literal["tongues", "humaneval"] = "tongues"
+    """humaneval: HumanEval's JSONL, one per language (arXiv 2107.03374)."""
 
     @property
     def uris(self) -> dict[str, str]:
@@ -85,6 +90,25 @@ class JudgeSection(Section):
     """Share of verdicts without a readable rating above which a language counts as not judged."""
 
 
+class GeneratedCodeSection(Section):
+    """Programs that a model wrote: whether they are run, and what each may use.
+
+    They run without network, without sight of the machine, one process each; where that cannot be had,
+    nothing is run.
+    """
+
+    run: bool = False
+    """Run them. Somebody has to say so."""
+    cpu_s: PositiveInt = 5
+    """Seconds of processor time of one program."""
+    wall_s: PositiveInt = 30
+    """Seconds by the clock, after which it is killed."""
+    memory_mib: Annotated[int, Field(ge=64)] = 512
+    """Address space of one program."""
+    max_new_tokens: PositiveInt = 256
+    """Length limit of a program."""
+
+
 class EvaluationSection(Section):
     """What is measured, for the base model and for the tuned one."""
 
@@ -107,8 +131,19 @@ class EvaluationSection(Section):
     """Rows computed at a time; does not change results."""
     consistency_s: Annotated[int, Field(ge=2)] = 3
     """Subset size of the headline consistency (methods: CrossIn, SeaEval)."""
+    generated_code: GeneratedCodeSection = GeneratedCodeSection()
+    """Whether programs that the model wrote are run, and within which limits."""
     judge: JudgeSection | None = None
     """Who rates the answers to open questions; nobody when absent."""
+
+    @model_validator(mode="after")
+    def _allowed_to_run(self) -> Self:
+        if self.suite.code_uri and not self.generated_code.run:
+            raise ValueError(
+                "suite.code_uri: its programs would have to be run; allow it with generated_code: "
+                "{run: true}, or leave the set out"
+            )
+        return self
 
     @property
     def chain_tokens(self) -> int:
@@ -116,8 +151,8 @@ class EvaluationSection(Section):
         return self.max_chain_tokens or 4 * self.max_new_tokens
 
 
-MeasureName = Annotated[str, Field(pattern=r"^(choices|translation|open|qa|math)/[a-z][a-z0-9_]*$")]
-"""Task and metric, as they stand in scores and MLflow with a language between them."""
+MeasureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
+"""Task (or standard set) and metric, as they stand in scores and MLflow with a language between them."""
 
 
 class GateSection(Section):
