@@ -23,18 +23,20 @@ class StepLog:
         path: the file.
         last: checkpoint the run goes on from, None for a fresh start; later lines, of an interrupted run,
             are taken out, and where there are too few, as on another machine, its own are taken.
+        writes: whether this process keeps the file; the others of a training only count.
     """
 
-    def __init__(self, path: Path, last: Path | None) -> None:
-        self.path = path
+    def __init__(self, path: Path, last: Path | None, *, writes: bool = True) -> None:
+        self.path, self._writes = path, writes
         step = checkpoint_step(last) if last else 0
-        self.rows = [row for row in _read(path) if row["step"] <= step]
+        self.rows = [row for row in _read(path) if row["step"] <= step] if writes else []
         if last and len(self.rows) < step:
             self.rows = _read(last / LOG_NAME)
         self.rows_of_this_run: list[dict[str, float]] = []
         self._elapsed_before = self.rows[-1]["elapsed_s"] if self.rows else 0.0
         self._started = time.monotonic()
-        write_atomically(path, b"".join(map(_line, self.rows)))
+        if writes:
+            write_atomically(path, b"".join(map(_line, self.rows)))
 
     def begin(self) -> None:
         """Start the clock: the first step is about to be taken."""
@@ -45,6 +47,8 @@ class StepLog:
         row = row | {"elapsed_s": round(self._elapsed_before + time.monotonic() - self._started, 3)}
         self.rows.append(row)
         self.rows_of_this_run.append(row)
+        if not self._writes:
+            return row
         with self.path.open("ab") as stream:
             stream.write(_line(row))
             stream.flush()
@@ -101,7 +105,7 @@ def step_callback(
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             """The weights have moved; the trainer reads from `control` what is to follow."""
-            if eviction.asked:
+            if eviction.asked_anywhere():
                 control.should_save = control.should_training_stop = True
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

@@ -48,6 +48,7 @@ from tongues.core.recipe.translation import BudgetSection, LengthRatio, QualityS
 from tongues.core.recipe.tuning import (
     LoraSection,
     PreferenceSection,
+    HardwareSection,
     SafetySection,
     StageSection,
     TakeSection,
@@ -103,6 +104,7 @@ __all__ = [
     "RegistrySection",
     "ReverseMethod",
     "Rows",
+    "HardwareSection",
     "SafetySection",
     "SdrrlMethod",
     "Section",
