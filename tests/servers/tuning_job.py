@@ -1,7 +1,7 @@
 """One training of a tiny model, to be killed or shared: ``tuning_job.py BASE OUT [MIRROR_URI]``.
 
-It says each step. What the recipe would say besides stands in TUNING_JOB, as JSON. Under torchrun it is one of
-its processes.
+It says each step. What the recipe would say besides stands in TUNING_JOB, as JSON. Under torchrun it is
+one of its processes.
 """
 
 import json

@@ -16,13 +16,17 @@ def finetune(
     """Fine-tune the base model; goes on from the last checkpoint if there is one."""
     from tongues.cli.opening import open_flow
     from tongues.stages.finetune import check as check_only
+    from tongues.tuning.ranks import Ranks
 
-    flow = open_flow(recipe, workspace)
+    flow, leads = open_flow(recipe, workspace), Ranks.here().leads
+    flow = flow if leads else flow.quiet()
     if check:
         preview = check_only(flow.given, flow.workspace, flow.dataset, flow.base)
         terminal.show({"preview": preview}, as_json=as_json, human=lambda: typer.echo(preview))
         return
     manifest = flow.tuned.manifest
+    if not leads:
+        return
     result = {
         "uri": flow.tuned.uri,
         "digest": manifest.digest(),

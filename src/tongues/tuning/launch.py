@@ -9,12 +9,17 @@ already start nothing.
 import json
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tongues.core.errors import PreflightError, ProblemsError, TonguesError, TrainingInterruptedError, TuningError
+from tongues.core.errors import (
+    PreflightError,
+    ProblemsError,
+    TonguesError,
+    TrainingInterruptedError,
+    TuningError,
+)
 from tongues.core.recipe import TuningSection
 from tongues.tuning.ranks import Ranks
 
@@ -110,7 +115,11 @@ def _first_failure(folder: Path, error: object) -> TonguesError:
         told = json.loads(path.read_text("utf-8"))
         if told["problems"]:
             return PreflightError(told["problems"])
-        kind = TrainingInterruptedError if told["exit_code"] == TrainingInterruptedError.exit_code else TuningError
+        kind = (
+            TrainingInterruptedError
+            if told["exit_code"] == TrainingInterruptedError.exit_code
+            else TuningError
+        )
         return kind(told["what"], where=told["where"], fix=told["fix"])
     rank, failure = error.get_first_failure()  # type: ignore[attr-defined]
     code = failure.exitcode

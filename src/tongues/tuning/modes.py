@@ -22,7 +22,7 @@ def mode_problems(section: TuningSection, ranks: Ranks) -> list[str]:
     if section.quantise == "none":
         return problems
     if section.hardware.sharding == "full":
-        problems.append("tuning.quantise is nf4, which cannot be divided; write tuning.hardware.sharding: none")
+        problems.append("tuning.quantise is nf4, and 4-bit weights cannot be divided; write sharding: none")
     if not torch.cuda.is_available():
         problems.append(
             "tuning.quantise is nf4, which needs an NVIDIA GPU, and there is none here; write none, or train "

@@ -25,9 +25,9 @@ from tongues.tuning.driving import Course, OnStep, drive
 from tongues.tuning.eviction import Eviction
 from tongues.tuning.fused_lora import fuse_lora
 from tongues.tuning.masks import Example, preview
+from tongues.tuning.memory import gib
 from tongues.tuning.merge import export_full
 from tongues.tuning.mirror import Mirror
-from tongues.tuning.memory import gib
 from tongues.tuning.models import choose_attention, load_model
 from tongues.tuning.modes import inner_model, trainable_model
 from tongues.tuning.packing import Budget

@@ -44,7 +44,7 @@ def let_go(model: Any) -> None:
 
 
 def _layer_classes(model: Any) -> set[str]:
-    """transformers' names of the blocks that a model consists of."""
+    """Transformers' names of the blocks that a model consists of."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     return set(inner._no_split_modules or ())
 

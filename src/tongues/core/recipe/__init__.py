@@ -46,9 +46,9 @@ from tongues.core.recipe.serving import RegistrySection, ServingSection
 from tongues.core.recipe.source import BaseModelSection, SourceFile, SourceSection
 from tongues.core.recipe.translation import BudgetSection, LengthRatio, QualitySection, TranslationSection
 from tongues.core.recipe.tuning import (
+    HardwareSection,
     LoraSection,
     PreferenceSection,
-    HardwareSection,
     SafetySection,
     StageSection,
     TakeSection,
@@ -80,6 +80,7 @@ __all__ = [
     "GateSection",
     "GenerationSection",
     "GoogleEngine",
+    "HardwareSection",
     "JudgeSection",
     "KindRows",
     "LanguageTier",
@@ -104,7 +105,6 @@ __all__ = [
     "RegistrySection",
     "ReverseMethod",
     "Rows",
-    "HardwareSection",
     "SafetySection",
     "SdrrlMethod",
     "Section",
