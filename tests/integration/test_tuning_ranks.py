@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from object_store import ObjectStore
 
@@ -32,7 +33,8 @@ TOLERANCE = 1e-5
 
 def environment(tuning: dict[str, Any], more: dict[str, str] | None = None) -> dict[str, str]:
     given = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
-    return given | {"OMP_NUM_THREADS": "1", "TUNING_JOB": json.dumps(tuning)} | (more or {})
+    own = {"OMP_NUM_THREADS": "1", "TUNING_JOB": json.dumps(tuning), "PYTHONPATH": str(SERVERS.parents[1])}
+    return given | own | (more or {})
 
 
 def start(base: Path, out: Path, tuning: dict[str, Any], launcher: Sequence[str]) -> subprocess.Popen[str]:
@@ -43,7 +45,6 @@ def start(base: Path, out: Path, tuning: dict[str, Any], launcher: Sequence[str]
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
 
 
@@ -56,6 +57,12 @@ def train(
     assert process.returncode == 0, stderr[-3000:]
     assert stdout.count("done ") == 1, "one process speaks"
     return stdout.split("done ")[1].split(), stderr
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """torchrun and all that it has started; those have sessions of their own."""
+    for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+        one.kill()
 
 
 def log(out: Path) -> list[dict[str, float]]:
@@ -150,7 +157,7 @@ def test_all_processes_killed_twice_end_with_the_losses_and_weights_of_an_uninte
         for line in process.stdout:
             steps -= line.startswith("step")
             if steps == 0:
-                os.killpg(process.pid, signal.SIGKILL)  # torchrun and all that it has started
+                kill_all(process)
         assert process.wait(timeout=100) == -signal.SIGKILL
     (steps_run, resumed_from), _ = train(base, tmp_path / "killed", tuning)
     assert int(resumed_from) >= 3
@@ -165,7 +172,7 @@ def test_checkpoint_of_two_processes_is_gone_on_from_by_one(base: Path, tmp_path
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("step 5"):
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_all(process)
     process.wait(timeout=100)
     (_, resumed_from), _ = train(base, tmp_path / "out", PLAIN, launcher=[sys.executable])
     train(base, tmp_path / "whole", PLAIN, launcher=[sys.executable])
@@ -245,8 +252,8 @@ def test_stage_names_the_process_that_the_system_has_killed(base: Path, tmp_path
     process = stage(str(tmp_path / "work"), tmp_path, base, {"max_steps": 400, "hardware": {"processes": 2}})
     for _ in lines_until(process, "step 2/"):
         pass
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(children[-1]), signal.SIGKILL)
+    [*_, last] = psutil.Process(process.pid).children()
+    last.kill()
     code, said = ended(process)
     assert code == 1
     assert "was killed by SIGKILL" in said

@@ -20,13 +20,19 @@ from tongues.stages.given import Given
 from tongues.stages.rows import Sorter
 from tongues.stages.weights import ADAPTER, MERGED
 from tongues.stages.workspace import Output, Report, Workspace
+from tongues.tuning.autotune import Tuned
+from tongues.tuning.autotune import autotune as search_batch
+from tongues.tuning.checkpoints import LOG_NAME
 from tongues.tuning.curriculum import Job, Stage, check_stages, plan_stages
 from tongues.tuning.eviction import Eviction
 from tongues.tuning.launch import launch, must_launch, planned_ranks
+from tongues.tuning.loss_plot import LOSS_PLOT, loss_plot
 from tongues.tuning.masks import preview
+from tongues.tuning.memory import find_device
 from tongues.tuning.merge import Parity, merge, parity, parity_of_full
 from tongues.tuning.model_card import CARD_NAME, CardFacts, model_card
 from tongues.tuning.models import load_tokenizer
+from tongues.tuning.preflight import prepare
 from tongues.tuning.ranks import Ranks
 from tongues.tuning.sft import TuningResult
 from tongues.tuning.stage_runs import (
@@ -80,6 +86,8 @@ def _lead(given: Given, workspace: Workspace, dataset: Output, base: Output, ran
         alike = _written(results[-1], base, folder, _prompts(dataset), workspace.say)
         result = whole_course(results)
         _write_cards(given, dataset, folder, results, result)
+        plot = loss_plot((folder / LOG_NAME).read_text("utf-8"), given.recipe.name)
+        (folder / LOSS_PLOT).write_text(plot, encoding="utf-8")
         return _report(dataset, base, folder, results, result, alike)
 
     output = workspace.finish("finetune", **_identity(given, dataset, base), work=work)
@@ -211,6 +219,35 @@ def check(given: Given, workspace: Workspace, dataset: Output, base: Output) -> 
         )
         check_stages(stages, job)
     return preview(records_of(dataset, "train"), load_tokenizer(base.folder), colour=True, limit=6)
+
+
+def autotune(given: Given, workspace: Workspace, dataset: Output, base: Output) -> Tuned:
+    """Find the largest `tuning.batch_tokens` that fits this machine, by passes of the first stage.
+
+    Raises:
+        PreflightError: data, model, machine or masks are not sound.
+        TuningError: not even one row fits, or weights would have to be divided.
+    """
+    [first, *_] = plan_stages(records_of(dataset, "train"), given.recipe.tuning)
+    smallest = first.section.model_copy(update={"batch_tokens": 1})
+    ranks = planned_ranks(given.recipe.tuning)
+    with tempfile.TemporaryDirectory() as out:
+        prepared = prepare(
+            train_records=first.records,
+            validation_records=[],
+            base=base.folder,
+            out=Path(out),
+            section=smallest,
+            tokenised=workspace.local / TOKENISED,
+            ranks=ranks,
+        )
+    if prepared.memory.shares > 1:
+        raise TuningError(
+            "weights would be divided among several processes, and one pass is tried in one",
+            fix="write tuning.hardware.sharding: none, or set tuning.batch_tokens by the estimate of --check",
+        )
+    device = find_device(ranks.local_count)
+    return search_batch(base.folder, prepared, first.section, device, given.recipe.seed, workspace.say)
 
 
 def _prompts(dataset: Output) -> list[str]:

@@ -18,6 +18,7 @@ from tongues.tuning.eviction import Eviction, evicted
 from tongues.tuning.health import LossWatch, Watchdog
 from tongues.tuning.mirror import Mirror
 from tongues.tuning.ranks import Ranks
+from tongues.tuning.speed import Meter, flops_per_token
 from tongues.tuning.steps import StepLog, step_callback
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -104,8 +105,14 @@ def _add_callbacks(trainer: Any, course: Course, watchdog: Watchdog) -> None:
             course.on_step,
             watch,
             course.eviction,
+            _meter(trainer, course.section),
         )
     )
+
+
+def _meter(trainer: Any, section: TuningSection) -> Meter:
+    parameters = sum(p.numel() for p in trainer.model.parameters())
+    return Meter(flops_per_token(parameters, all_learn=section.mode == "full"), Ranks.here().count)
 
 
 def _save_whole_or_not_at_all(trainer: Any, course: Course, watchdog: Watchdog) -> None:

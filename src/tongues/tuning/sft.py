@@ -24,6 +24,7 @@ from tongues.tuning.checkpoints import LOG_NAME, Checkpoints, checkpoint_step
 from tongues.tuning.driving import Course, OnStep, drive
 from tongues.tuning.eviction import Eviction
 from tongues.tuning.fused_lora import fuse_lora
+from tongues.tuning.kernels import use_fused_kernels
 from tongues.tuning.masks import Example, preview
 from tongues.tuning.memory import gib
 from tongues.tuning.merge import export_full
@@ -193,7 +194,9 @@ class _Run:
         self.log = StepLog(out / LOG_NAME, last, writes=self.ranks.leads)
         attention = choose_attention(max(len(row.input_ids) for row in prepared.training))
         model = trainable_model(base, section, prepared.precision, attention, adapter=adapter, seed=seed)
+        model = model if self.sharded else _on_its_device(model)
         self.layout = choose_layout(inner_model(model), prepared.precision)
+        self.say(f"finetune: {use_fused_kernels(inner_model(model), section.hardware.kernels)}")
         self.batcher = self._batcher(prepared.training)
         self.steps = [schedule.step_rows(step) for step in range(schedule.steps)]
         self._tell_layout()
@@ -338,6 +341,13 @@ def find_last(checkpoints: Checkpoints, mirror: Mirror | None, ranks: Ranks) -> 
         )
     checkpoints.follow(checkpoints.folder / name)
     return checkpoints.folder / name
+
+
+def _on_its_device(model: Any) -> Any:
+    """A model on the GPU of this process, where there is one, so that its layout is tried there."""
+    import torch
+
+    return model.to("cuda") if torch.cuda.is_available() else model
 
 
 def torch_seed(seed: int, ranks: Ranks) -> None:

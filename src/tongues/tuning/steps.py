@@ -13,6 +13,7 @@ from tongues.core.progress import Progress
 from tongues.tuning.checkpoints import LOG_NAME, Checkpoints, checkpoint_step
 from tongues.tuning.eviction import Eviction
 from tongues.tuning.health import LossWatch
+from tongues.tuning.speed import Meter
 from tongues.tuning.trainer import diverged
 
 
@@ -84,6 +85,7 @@ def step_callback(
     on_step: Callable[[dict[str, float]], None] | None,
     loss_watch: LossWatch,
     eviction: Eviction,
+    meter: Meter,
 ) -> Any:
     """A transformers TrainerCallback.
 
@@ -95,6 +97,7 @@ def step_callback(
         on_step: called with each logged row.
         loss_watch: looks at each loss.
         eviction: where it is asked for, the step is saved and is the last one.
+        meter: what each step made of the machine.
     """
     from transformers import TrainerCallback
 
@@ -102,6 +105,7 @@ def step_callback(
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             """Data and model are ready."""
             log.begin()
+            meter.begin()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             """The weights have moved; the trainer reads from `control` what is to follow."""
@@ -119,6 +123,7 @@ def step_callback(
             tokens, label_tokens = facts(step)
             row = {"step": step, "loss": logs["loss"], "learning_rate": logs["learning_rate"]}
             row |= {"grad_norm": logs["grad_norm"], "tokens": tokens, "label_tokens": label_tokens}
+            row |= meter.step(tokens)
             row = log.add(row | {ours: logs[name] for name, ours in _PREFERENCE.items() if name in logs})
             progress.advance(tokens, step=f"{step}/{state.max_steps}", loss=logs["loss"])
             if seen := loss_watch.diverges(logs["loss"]):
