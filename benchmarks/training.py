@@ -34,6 +34,7 @@ from tongues.tuning.base_model import fetch_base
 from tongues.tuning.masks import IGNORED, encode
 from tongues.tuning.packing import Budget, best_fit, efficiency
 from tongues.tuning.schedule import plan_schedule
+from tongues.tuning.speed import flops_per_token, peak_tflops, synchronised_time
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -44,7 +45,6 @@ MAX_TOKENS, HELD_OUT, SEED = 512, 16, 7
 PACKED_TOKENS = 4096
 GPU_ROW_TOKENS = (1024, 700, 512, 512, 400, 300, 256, 200, 128, 64)
 WARM_UP_STEPS = 3
-BF16_PEAK_TFLOPS = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362, "L4": 121, "A10": 125}
 
 
 def record(user: str, answer: str, row: str) -> Record:
@@ -312,7 +312,7 @@ def run_gpu(steps: int) -> dict[str, Any]:
         max_position_embeddings=8192,
     )
     name = torch.cuda.get_device_name()
-    peak = next((v for k, v in BF16_PEAK_TFLOPS.items() if k in name), None)
+    peak = peak_tflops()
     found = run_shape(shape, "cuda", steps)
     memory = round(torch.cuda.max_memory_allocated() / 2**30, 1)
     mfu = round(found["tflops"] / peak, 4) if peak else None
@@ -337,15 +337,14 @@ def run_shape(shape: Any, device: str, steps: int) -> dict[str, Any]:
     started = 0.0
     for step in range(steps + WARM_UP_STEPS):
         if step == WARM_UP_STEPS:
-            started = time_at(device)
+            started = synchronised_time(device)
         with torch.autocast(device, torch.bfloat16):
             loss = answer_nll(model, batch)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-    rate = steps * sum(GPU_ROW_TOKENS) / (time_at(device) - started)
-    # Forward twice the parameters, backward as much again: frozen weights have no gradient of their own.
-    tflops = rate * 4 * parameters / 1e12
+    rate = steps * sum(GPU_ROW_TOKENS) / (synchronised_time(device) - started)
+    tflops = rate * flops_per_token(parameters, all_learn=False) / 1e12
     facts = {"layout": layout, "parameters": parameters}
     return {**facts, "tokens_per_s": round(rate), "tflops": round(tflops, 1)}
 
@@ -381,15 +380,6 @@ def packed_batch(vocabulary: int, device: str) -> dict[str, Any]:
     ids = [[(7 * i + n) % vocabulary for i in range(n)] for n in GPU_ROW_TOKENS]
     line = packed_columns([(row, [-100] * (len(row) // 2) + row[len(row) // 2 :]) for row in ids])
     return {k: v.to(device) if hasattr(v, "to") else v for k, v in line.items()}
-
-
-def time_at(device: str) -> float:
-    """Seconds, once the device has done what it was given."""
-    import torch
-
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.monotonic()
 
 
 def measure(arguments: argparse.Namespace, base: Path) -> dict[str, Any]:

@@ -1,10 +1,8 @@
 """kill -9 at random moments, SIGTERM, another machine, a store that is away: training always goes on."""
 
-import dataclasses
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,25 +13,19 @@ import pytest
 from moto.server import ThreadedMotoServer
 from object_store import ObjectStore
 
-from tests.servers.tuning_job import record
+from tests.servers.tuning_node import dataset_and_base, given_with
 from tests.tiny_models import make_tiny_base
 from tongues.core.digests import digest_files
 from tongues.core.errors import TrainingInterruptedError
-from tongues.core.manifest import Tally
 from tongues.core.recipe import TuningSection
-from tongues.core.recipe_file import load_recipe
-from tongues.core.records import RECORD_SCHEMA
-from tongues.core.shards import write_shards
 from tongues.platform import storage
 from tongues.stages.finetune import finetune
-from tongues.stages.given import Given
 from tongues.stages.weights import has_adapter, weights_folder, weights_sha256
-from tongues.stages.workspace import Output, Report, Workspace
+from tongues.stages.workspace import Output, Workspace
 from tongues.tuning.checkpoints import MARKER, Checkpoints
 from tongues.tuning.mirror import Mirror
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-QUICKSTART = Path(__file__).resolve().parents[2] / "recipes" / "quickstart.yaml"
 JOB = Path(__file__).resolve().parents[1] / "servers" / "tuning_job.py"
 KILLS, STEPS = 5, 40
 
@@ -177,35 +169,6 @@ CURRICULUM = TuningSection.model_validate(
         "preference": {"learning_rate": 1e-3},
     }
 )
-
-
-def given_with(tuning: TuningSection) -> Given:
-    recipe = load_recipe(QUICKSTART).model_copy(update={"tuning": tuning})
-    return Given(recipe, recipe, "inline")
-
-
-def dataset_and_base(place: Workspace, given: Given, base: Path) -> tuple[Output, Output]:
-    """A published dataset of two stages with some pairs, and a published base."""
-    records = [
-        dataclasses.replace(
-            record(i), meta={"stage": "1" if i < 8 else "2"} | ({"rejected": "no"} if i % 4 == 0 else {})
-        )
-        for i in range(24)
-    ]
-
-    def assembled(folder: Path) -> Report:
-        write_shards(folder / "train", RECORD_SCHEMA, [r.to_row() for r in records[:20]])
-        write_shards(folder / "validation", RECORD_SCHEMA, [r.to_row() for r in records[20:]])
-        return Report({"es": Tally(rows_in=24, rows_out=24)}, {"licence": "CC0-1.0"})
-
-    def fetched(folder: Path) -> Report:
-        shutil.copytree(base, folder, dirs_exist_ok=True)
-        return Report()
-
-    return tuple(
-        place.finish(stage, recipe=given.recipe, inputs={}, params=None, work=work)
-        for stage, work in (("assemble", assembled), ("base", fetched))
-    )  # type: ignore[return-value]
 
 
 def test_finetune_evicted_on_one_machine_is_finished_on_another_and_leaves_no_checkpoint(

@@ -1,5 +1,11 @@
-"""One training of a tiny model, to be killed: ``tuning_job.py BASE OUT [MIRROR_URI]``; says each step."""
+"""One training of a tiny model, to be killed or shared: ``tuning_job.py BASE OUT [MIRROR_URI]``.
 
+It says each step. What the recipe would say besides stands in TUNING_JOB, as JSON. Under torchrun it is
+one of its processes.
+"""
+
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +15,7 @@ from tongues.core.progress import say_on_stderr
 from tongues.core.recipe import LoraSection, TuningSection
 from tongues.core.records import Message, Record, Source
 from tongues.tuning.eviction import Eviction
+from tongues.tuning.ranks import Ranks
 from tongues.tuning.sft import train
 
 SECTION = TuningSection(
@@ -35,19 +42,24 @@ def main(base: str, out: str, mirror_uri: str | None = None) -> None:
     """Train to the end, saying each step on standard output."""
     torch.set_num_threads(1)
     records = [record(number) for number in range(24)]
-    with Eviction(SECTION.safety.grace_s, say_on_stderr) as eviction:
+    ranks = Ranks.here()
+    section = TuningSection.model_validate(
+        SECTION.model_dump() | json.loads(os.environ.get("TUNING_JOB", "{}"))
+    )
+    with ranks.joined(), Eviction(section.safety.grace_s, say_on_stderr) as eviction:
         result = train(
             train_records=records[:20],
             validation_records=records[20:],
             base=Path(base),
             out=Path(out),
-            section=SECTION,
+            section=section,
             seed=3,
             on_step=lambda row: print("step", row["step"], flush=True),
             eviction=eviction,
             mirror_uri=mirror_uri,
         )
-    print("done", result.steps_run, result.resumed_from, flush=True)
+    if ranks.leads:
+        print("done", result.steps_run, result.resumed_from, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ metrics carry times that follow from the run's start, so a second logging adds n
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,6 +22,9 @@ from tongues.platform.mlflow_connection import connect, explained, resolve_track
 from tongues.platform.model_versions import ModelVersions
 
 KEY_TAG = "tongues.key"
+INJECTED_ENV = "MLFLOW_RUN_ID"
+"""Where MLflow's own client, and Kubeflow Pipelines beside MLflow, name the run that is open already."""
+
 _METRICS_PER_BATCH = 1000
 _PARAMS_PER_BATCH = 100
 _PARAM_CHARS = 6000
@@ -94,7 +98,7 @@ class Tracking:
     # Runs
 
     def start_run(self, key: str, *, name: str, tags: Mapping[str, str] | None = None) -> str:
-        """Find the run of a piece of work, or create it.
+        """Find the run of a piece of work, join the one in MLFLOW_RUN_ID, or create it.
 
         Args:
             key: identity of the work, such as a manifest key; equal key, same run.
@@ -105,7 +109,7 @@ class Tracking:
             The run's id.
         """
         with self._asking(f"start run {name!r}"):
-            run_id = self._oldest_run(key)
+            run_id = self._oldest_run(key) or self._injected_run(key)
             if run_id is None:
                 self.client.create_run(self.experiment_id, run_name=name, tags={KEY_TAG: key})
                 run_id = self._oldest_run(key)
@@ -120,6 +124,14 @@ class Tracking:
             everywhere = [str(found.experiment_id) for found in self.client.search_experiments()]
             return self._oldest_run(key, everywhere)
 
+    def _injected_run(self, key: str) -> str | None:
+        """The run that whoever started this process has opened for it, unless other work is in it already."""
+        run_id = os.environ.get(INJECTED_ENV)
+        if not run_id or KEY_TAG in self.client.get_run(run_id).data.tags:
+            return None
+        self.client.set_tag(run_id, KEY_TAG, key)
+        return run_id
+
     def _oldest_run(self, key: str, experiments: Sequence[str] = ()) -> str | None:
         """The same run for all who ask, also when two created it at the same moment."""
         quoted = key.replace("'", "")
@@ -132,7 +144,9 @@ class Tracking:
         return str(runs[0].info.run_id) if runs else None
 
     def finish_run(self, run_id: str, status: Literal["FINISHED", "FAILED", "KILLED"] = "FINISHED") -> None:
-        """Close a run."""
+        """Close a run; one that was opened from outside is left to who opened it."""
+        if run_id == os.environ.get(INJECTED_ENV):
+            return
         with self._asking("finish a run", run_id):
             self.client.set_terminated(run_id, status)
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from tongues.core.digests import digest_files, digest_value
 from tongues.core.drops import Drop
+from tongues.core.errors import TuningError
 from tongues.core.progress import Say
+from tongues.core.recipe_file import dump_recipe
 from tongues.core.records import Record
 from tongues.core.shards import read_shards
 from tongues.data.dataset_overview import CARD_NAME as DATA_CARD_NAME
@@ -18,12 +20,20 @@ from tongues.stages.given import Given
 from tongues.stages.rows import Sorter
 from tongues.stages.weights import ADAPTER, MERGED
 from tongues.stages.workspace import Output, Report, Workspace
-from tongues.tuning.curriculum import Job, check_stages, plan_stages
+from tongues.tuning.autotune import Tuned
+from tongues.tuning.autotune import autotune as search_batch
+from tongues.tuning.checkpoints import LOG_NAME
+from tongues.tuning.curriculum import Job, Stage, check_stages, plan_stages
 from tongues.tuning.eviction import Eviction
+from tongues.tuning.launch import launch, must_launch, planned_ranks
+from tongues.tuning.loss_plot import LOSS_PLOT, loss_plot
 from tongues.tuning.masks import preview
+from tongues.tuning.memory import find_device
 from tongues.tuning.merge import Parity, merge, parity, parity_of_full
 from tongues.tuning.model_card import CARD_NAME, CardFacts, model_card
 from tongues.tuning.models import load_tokenizer
+from tongues.tuning.preflight import prepare
+from tongues.tuning.ranks import Ranks
 from tongues.tuning.sft import TuningResult
 from tongues.tuning.stage_runs import (
     CHECKPOINTS,
@@ -42,7 +52,8 @@ def finetune(given: Given, workspace: Workspace, dataset: Output, base: Output) 
     """Train an adapter and fold it into the base, or train all weights; check what was written.
 
     An interrupted run goes on from its last complete checkpoint, also on another machine where the
-    workspace is an object store.
+    workspace is an object store. Where the recipe or the machine's GPUs ask for several processes, they
+    are started first; in those that torchrun has started this is called in each of them.
 
     Returns:
         A folder with ``merged/``, ``training-log.jsonl`` and ``mask-preview.txt``, with ``adapter/`` where
@@ -53,33 +64,108 @@ def finetune(given: Given, workspace: Workspace, dataset: Output, base: Output) 
         TrainingInterruptedError: evicted, or stalled; progress is kept.
         TuningError: the loss diverged, or the weights written answer differently from those trained.
     """
-    tuning = given.recipe.tuning
-    stages = plan_stages(records_of(dataset, "train"), tuning)
+    if must_launch(given.recipe.tuning):
+        return _in_processes(given, workspace, dataset, base)
+    ranks = Ranks.here()
+    with ranks.joined():
+        lead = _lead if ranks.leads else _follow
+        output = lead(given, workspace, dataset, base, ranks)
+        ranks.wait()
+    return output or _shared(given, workspace, dataset, base)
+
+
+def _lead(given: Given, workspace: Workspace, dataset: Output, base: Output, ranks: Ranks) -> Output:
+    """Do the work, or find it done, in the process that writes; the others train beside it."""
+    stages = plan_stages(records_of(dataset, "train"), given.recipe.tuning)
+    working = False
 
     def work(folder: Path) -> Report:
-        with Eviction(tuning.safety.grace_s, workspace.say) as eviction:
-            job = Job(
-                base.folder,
-                given.recipe.base_model.name,
-                folder,
-                records_of(dataset, "validation"),
-                given.recipe.seed,
-                workspace.say,
-                eviction,
-                mirror_uri=workspace.uri_of(folder) if storage.local_path(workspace.uri) is None else None,
-                tokenised=workspace.local / TOKENISED,
-            )
-            results = run_stages(stages, job)
-            alike = _written(results[-1], base, folder, _prompts(dataset), workspace.say)
+        nonlocal working
+        working = ranks.agreed(True)
+        results = _train(given, workspace, dataset, base, stages, folder)
+        alike = _written(results[-1], base, folder, _prompts(dataset), workspace.say)
         result = whole_course(results)
         _write_cards(given, dataset, folder, results, result)
+        plot = loss_plot((folder / LOG_NAME).read_text("utf-8"), given.recipe.name)
+        (folder / LOSS_PLOT).write_text(plot, encoding="utf-8")
         return _report(dataset, base, folder, results, result, alike)
 
-    params = {"tuning": tuning.model_dump(mode="json", exclude={"safety"}), "seed": given.recipe.seed}
-    inputs: dict[str, Output | str] = {"dataset": dataset, "base": base}
-    output = workspace.finish("finetune", recipe=given.recipe, inputs=inputs, params=params, work=work)
+    output = workspace.finish("finetune", **_identity(given, dataset, base), work=work)
+    if not working:
+        ranks.agreed(False)
     _remove_remote_checkpoints(output)
     return output
+
+
+def _follow(given: Given, workspace: Workspace, dataset: Output, base: Output, ranks: Ranks) -> None:
+    """Train beside the leading process, if it does."""
+    if ranks.agreed(False):
+        stages = plan_stages(records_of(dataset, "train"), given.recipe.tuning)
+        folder, _ = workspace.find("finetune", **_identity(given, dataset, base))
+        _train(given, workspace, dataset, base, stages, folder)
+
+
+def _train(
+    given: Given,
+    workspace: Workspace,
+    dataset: Output,
+    base: Output,
+    stages: Sequence[Stage],
+    folder: Path,
+) -> list[StageResult]:
+    with Eviction(given.recipe.tuning.safety.grace_s, workspace.say) as eviction:
+        job = Job(
+            base.folder,
+            given.recipe.base_model.name,
+            folder,
+            records_of(dataset, "validation"),
+            given.recipe.seed,
+            workspace.say,
+            eviction,
+            mirror_uri=workspace.uri_of(folder) if storage.local_path(workspace.uri) is None else None,
+            tokenised=workspace.local / TOKENISED,
+        )
+        return run_stages(stages, job)
+
+
+def _identity(given: Given, dataset: Output, base: Output) -> dict[str, Any]:
+    """What finished work is found by: not how the machine was used, nor when a run stops by itself."""
+    tuning = given.recipe.tuning.model_dump(mode="json", exclude={"safety", "hardware"})
+    return {
+        "recipe": given.recipe,
+        "inputs": {"dataset": dataset, "base": base},
+        "params": {"tuning": tuning, "seed": given.recipe.seed},
+    }
+
+
+def _in_processes(given: Given, workspace: Workspace, dataset: Output, base: Output) -> Output:
+    """Start this node's processes, each of which comes here again."""
+    _, done = workspace.find("finetune", **_identity(given, dataset, base))
+    if done:
+        workspace.say(f"finetune: found finished ({done.manifest.key})")
+        return done
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = Path(folder) / "recipe.yaml"
+        recipe.write_text(dump_recipe(given.recipe), encoding="utf-8")
+        arguments = [str(recipe), workspace.uri, str(workspace.scratch), dataset.uri, base.uri]
+        launch("tongues.stages.rank", arguments, given.recipe.tuning)
+    return _shared(given, workspace, dataset, base)
+
+
+def _shared(given: Given, workspace: Workspace, dataset: Output, base: Output) -> Output:
+    """What the leading process has finished.
+
+    Raises:
+        TuningError: it did so on a disk that is not seen from here.
+    """
+    _, done = workspace.find("finetune", **_identity(given, dataset, base))
+    if done is None:
+        raise TuningError(
+            "the training is done, but its result is on another node's disk",
+            where=workspace.uri,
+            fix="keep the workspace of several nodes in an object store, or on a disk that they share",
+        )
+    return done
 
 
 def _written(last: StageResult, base: Output, folder: Path, prompts: Sequence[str], say: Say) -> Parity:
@@ -129,9 +215,39 @@ def check(given: Given, workspace: Workspace, dataset: Output, base: Output) -> 
             lambda _: None,
             Eviction(tuning.safety.grace_s, lambda _: None),
             tokenised=workspace.local / TOKENISED,
+            ranks=planned_ranks(tuning),
         )
         check_stages(stages, job)
     return preview(records_of(dataset, "train"), load_tokenizer(base.folder), colour=True, limit=6)
+
+
+def autotune(given: Given, workspace: Workspace, dataset: Output, base: Output) -> Tuned:
+    """Find the largest `tuning.batch_tokens` that fits this machine, by passes of the first stage.
+
+    Raises:
+        PreflightError: data, model, machine or masks are not sound.
+        TuningError: not even one row fits, or weights would have to be divided.
+    """
+    [first, *_] = plan_stages(records_of(dataset, "train"), given.recipe.tuning)
+    smallest = first.section.model_copy(update={"batch_tokens": 1})
+    ranks = planned_ranks(given.recipe.tuning)
+    with tempfile.TemporaryDirectory() as out:
+        prepared = prepare(
+            train_records=first.records,
+            validation_records=[],
+            base=base.folder,
+            out=Path(out),
+            section=smallest,
+            tokenised=workspace.local / TOKENISED,
+            ranks=ranks,
+        )
+    if prepared.memory.shares > 1:
+        raise TuningError(
+            "weights would be divided among several processes, and one pass is tried in one",
+            fix="write tuning.hardware.sharding: none, or set tuning.batch_tokens by the estimate of --check",
+        )
+    device = find_device(ranks.local_count)
+    return search_batch(base.folder, prepared, first.section, device, given.recipe.seed, workspace.say)
 
 
 def _prompts(dataset: Output) -> list[str]:

@@ -17,9 +17,11 @@ from tongues.stages.lineage import log_picture
 from tongues.stages.signatures import sign_registered
 from tongues.stages.weights import MERGED, weights_sha256, weights_uri
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
+from tongues.tuning.loss_plot import LOSS_PLOT
 from tongues.tuning.model_card import CARD_NAME, with_results
+from tongues.tuning.speed import SYSTEM_MEASURES
 
-_RUN_FILES = ("training-log.jsonl", "mask-preview.txt", RECIPE_NAME)
+_RUN_FILES = ("training-log.jsonl", LOSS_PLOT, "mask-preview.txt", RECIPE_NAME)
 
 
 class Registered(BaseModel):
@@ -156,8 +158,25 @@ def _datasets(given: Given, tuned: Output) -> Iterator[DatasetInput]:
 def _training_course(tuned: Output) -> Iterator[StepMetrics]:
     for line in (tuned.folder / "training-log.jsonl").read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
-        values = {f"train/{k}": float(v) for k, v in entry.items() if k not in ("step", "elapsed_s")}
+        values = {_metric(k): float(v) for k, v in entry.items() if k not in ("step", "elapsed_s")}
         yield StepMetrics(entry["step"], entry["elapsed_s"], values)
+    yield from _validation(tuned, entry["step"], entry["elapsed_s"])
+
+
+def _metric(name: str) -> str:
+    """MLflow shows what is below "system/" on a page of its own."""
+    return f"system/{name}" if name in SYSTEM_MEASURES else f"train/{name}"
+
+
+def _validation(tuned: Output, last_step: int, elapsed_s: float) -> Iterator[StepMetrics]:
+    """The validation loss per language, before the first step and after the last."""
+    observed = tuned.manifest.observed
+    for step, seconds, name in (
+        (0, 0.0, "validation_loss_before"),
+        (last_step, elapsed_s, "validation_loss"),
+    ):
+        losses = {f"validation/{lang}/loss": loss for lang, loss in observed[name].items()}
+        yield StepMetrics(step, seconds, losses)
 
 
 def _tags(given: Given, tuned: Output, evaluation: Output) -> dict[str, str]:

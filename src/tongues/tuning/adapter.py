@@ -12,7 +12,9 @@ _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _COMPANIONS = (*TOKENIZER_FILES, "generation_config.json")
 
 
-def export_adapter(model: Any, base: Path, folder: Path, *, base_name: str) -> None:
+def export_adapter(
+    model: Any, base: Path, folder: Path, *, base_name: str, weights: dict[str, Any] | None = None
+) -> None:
     """Write the adapter with the base model's own tokenizer and chat template beside it.
 
     Args:
@@ -20,10 +22,15 @@ def export_adapter(model: Any, base: Path, folder: Path, *, base_name: str) -> N
         base: folder of the base model, whose tokenizer files are copied byte for byte.
         folder: replaced if it exists.
         base_name: stands in the config where PEFT writes a local path.
+        weights: the model's state, where the model itself holds a part of it; None takes the model's own.
     """
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(
-        folder, safe_serialization=True, save_embedding_layers=False, selected_adapters=["default"]
+        folder,
+        safe_serialization=True,
+        save_embedding_layers=False,
+        selected_adapters=["default"],
+        state_dict=weights,
     )
     (folder / "README.md").unlink(missing_ok=True)  # a form with nothing filled in
     config = {key: _stable(value) for key, value in _read_config(folder).items()}

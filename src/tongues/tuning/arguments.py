@@ -4,11 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from tongues.core.recipe import TuningSection
+from tongues.tuning.memory import Needs
 from tongues.tuning.models import Precision
 
 
 def trainer_arguments(
-    section: TuningSection, folder: Path, steps: int, precision: Precision, seed: int
+    section: TuningSection,
+    folder: Path,
+    steps: int,
+    precision: Precision,
+    seed: int,
+    memory: Needs | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments of TRL's configurations.
 
@@ -18,6 +24,7 @@ def trainer_arguments(
         steps: optimiser steps.
         precision: what is computed in.
         seed: of dropout.
+        memory: whether weights are divided and activations computed again; None for neither.
     """
     import torch
 
@@ -35,11 +42,20 @@ def trainer_arguments(
         "bf16": precision == "bf16",
         "train_sampling_strategy": "sequential",  # the order is ours
         "max_length": None,
-        "gradient_checkpointing": False,
+        "gradient_checkpointing": bool(memory and memory.recomputes),
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # else a NaN is shown as the last good value
         "save_steps": section.checkpoint_steps,
         "report_to": [],
         "disable_tqdm": True,
         "dataloader_pin_memory": False,
+        "ddp_find_unused_parameters": False,
     }
+
+
+def on_one_device(arguments: Any) -> Any:
+    """Keep transformers from spreading one process over all GPUs it sees (its DataParallel)."""
+    if arguments.device.type == "cuda":
+        arguments._n_gpu = 1
+    return arguments

@@ -72,6 +72,14 @@ class Checkpoints:
             _remove(path)
         return None
 
+    def has(self, name: str) -> bool:
+        """Whether a checkpoint of that name is whole on this disk."""
+        return not _fault(self.folder / name)
+
+    def follow(self, path: Path) -> None:
+        """Take what the leading process has found or finished for the newest one."""
+        self._newest = path
+
     def newest(self) -> Path | None:
         """The newest checkpoint this process has found or finished; nothing is hashed again for it."""
         return self._newest

@@ -1,7 +1,7 @@
 """A curriculum: which records each stage learns from, and that all stages can be run before one is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from tongues.core.records import Record
 from tongues.tuning.eviction import Eviction
 from tongues.tuning.pairs import encode_pairs, has_pair, no_pairs
 from tongues.tuning.preflight import Prepared, prepare
+from tongues.tuning.ranks import Ranks
 
 Kind = Literal["supervised", "preference"]
 
@@ -49,6 +50,7 @@ class Job:
         eviction: tells whether the machine is asked back.
         mirror_uri: where `out` stands in the object store; None where it is local.
         tokenised: folder shared between runs that keeps tokenised rows; None keeps them in memory.
+        ranks: the processes that train, where it is not yet those that are here.
     """
 
     base: Path
@@ -60,6 +62,7 @@ class Job:
     eviction: Eviction
     mirror_uri: str | None = None
     tokenised: Path | None = None
+    ranks: Ranks = field(default_factory=Ranks.here)
 
 
 def plan_stages(records: Sequence[Record], section: TuningSection) -> list[Stage]:
@@ -139,6 +142,7 @@ def _check(stage: Stage, job: Job) -> list[Prepared]:
         out=job.out,
         section=stage.section,
         tokenised=job.tokenised,
+        ranks=job.ranks,
     )
     if stage.kind == "supervised":
         return [one]

@@ -21,7 +21,7 @@ from tongues.core.progress import LineProgress, Say, say_on_stderr
 from tongues.core.recipe import TuningSection
 from tongues.core.records import Record
 from tongues.tuning.adapter import export_adapter
-from tongues.tuning.arguments import trainer_arguments
+from tongues.tuning.arguments import on_one_device, trainer_arguments
 from tongues.tuning.checkpoints import LOG_NAME, Checkpoints, checkpoint_step
 from tongues.tuning.driving import Course, OnStep, drive
 from tongues.tuning.eviction import Eviction
@@ -171,7 +171,7 @@ class _Run:
         return preference_trainer_class()(
             model=model,
             ref_model=reference,
-            args=DPOConfig(**common, beta=preference.beta),
+            args=on_one_device(DPOConfig(**common, beta=preference.beta)),
             train_dataset=rows,
             processing_class=tokenizer,
         )

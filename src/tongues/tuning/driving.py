@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from tongues.core.errors import TuningError
+from tongues.core.manifest import write_atomically
 from tongues.core.progress import Progress, Say
 from tongues.core.recipe import TuningSection
 from tongues.tuning.checkpoints import Checkpoints, checkpoint_step
 from tongues.tuning.eviction import Eviction, evicted
 from tongues.tuning.health import LossWatch, Watchdog
 from tongues.tuning.mirror import Mirror
+from tongues.tuning.ranks import Ranks
+from tongues.tuning.speed import Meter, flops_per_token
 from tongues.tuning.steps import StepLog, step_callback
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -102,15 +105,21 @@ def _add_callbacks(trainer: Any, course: Course, watchdog: Watchdog) -> None:
             course.on_step,
             watch,
             course.eviction,
+            _meter(trainer, course.section),
         )
     )
+
+
+def _meter(trainer: Any, section: TuningSection) -> Meter:
+    parameters = sum(p.numel() for p in trainer.model.parameters())
+    return Meter(flops_per_token(parameters, all_learn=section.mode == "full"), Ranks.here().count)
 
 
 def _save_whole_or_not_at_all(trainer: Any, course: Course, watchdog: Watchdog) -> None:
     """Complete what the trainer saves; what it cannot save is removed and ends the run."""
     from safetensors import SafetensorError
 
-    write, told = trainer._save_checkpoint, False
+    write, told, ranks = trainer._save_checkpoint, False, Ranks.here()
 
     def save(model: Any, trial: Any) -> None:
         nonlocal told
@@ -120,7 +129,11 @@ def _save_whole_or_not_at_all(trainer: Any, course: Course, watchdog: Watchdog) 
         )
         try:
             write(model, trial)
-            course.checkpoints.finish(path, course.log.path)
+            _bring_random_states(path, ranks)
+            if ranks.leads:
+                course.checkpoints.finish(path, course.log.path)
+            else:
+                course.checkpoints.follow(path)
         except (OSError, RuntimeError, SafetensorError) as error:
             shutil.rmtree(path, ignore_errors=True)
             raise _not_saved(path, error, course.checkpoints.last_good()) from error
@@ -133,6 +146,17 @@ def _save_whole_or_not_at_all(trainer: Any, course: Course, watchdog: Watchdog) 
         watchdog.beat(step=False)
 
     trainer._save_checkpoint = save
+
+
+def _bring_random_states(path: Path, ranks: Ranks) -> None:
+    """Each process has written its own; they all belong to the leader's checkpoint, on whatever disk."""
+    own = path / f"rng_state_{ranks.rank}.pth"
+    states = ranks.gathered(own.read_bytes() if ranks.count > 1 else b"")
+    if ranks.far:
+        shutil.rmtree(path, ignore_errors=True)
+    for rank, state in enumerate(states[1:], 1):
+        if ranks.leads:
+            write_atomically(path / f"rng_state_{rank}.pth", state)
 
 
 def _grace_line(needed_s: float, grace_s: float) -> str:

@@ -15,6 +15,7 @@ from typing import Self
 
 from tongues.core.errors import TrainingInterruptedError
 from tongues.core.progress import Say
+from tongues.tuning.ranks import Ranks
 
 
 class Eviction:
@@ -46,6 +47,12 @@ class Eviction:
     def asked(self) -> bool:
         """Whether the machine has been asked back."""
         return self._asked_at is not None
+
+    def asked_anywhere(self) -> bool:
+        """Whether one of the training's processes has been asked; all of them then take it as asked."""
+        if Ranks.here().any(self.asked) and self._asked_at is None:
+            self._asked_at = time.monotonic()
+        return self.asked
 
     @property
     def left_s(self) -> float:

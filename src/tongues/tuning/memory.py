@@ -9,13 +9,14 @@ it; no GPU was at hand to compare with.
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tongues.core.recipe import TuningSection
 from tongues.tuning.base_model import weight_count
 from tongues.tuning.models import Precision
+from tongues.tuning.ranks import Ranks
 
 _LIBRARIES_BYTES = 400 * 2**20
 _NF4_BYTES = 0.6
@@ -36,6 +37,9 @@ class Needs:
         per_token: activations of one token of a pass.
         pass_tokens: tokens of the largest pass.
         fixed: libraries, and the part of the logits that exists at once.
+        per_token_recomputed: the same where activations are computed again in the backward pass.
+        shares: processes that weights, gradients and optimiser are divided among.
+        recomputes: whether activations are computed again.
     """
 
     weights: int
@@ -43,20 +47,38 @@ class Needs:
     per_token: int
     pass_tokens: int
     fixed: int
+    per_token_recomputed: int
+    shares: int = 1
+    recomputes: bool = False
+
+    @property
+    def held(self) -> int:
+        """All but the activations. Divided weights come together a layer at a time, here a tenth more."""
+        whole = self.weights + self.learning
+        return (whole if self.shares == 1 else whole // self.shares + self.weights // 10) + self.fixed
+
+    @property
+    def activation(self) -> int:
+        """Activations of one token, as they are kept."""
+        return self.per_token_recomputed if self.recomputes else self.per_token
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.learning + self.fixed + self.per_token * self.pass_tokens
+        return self.held + self.activation * self.pass_tokens
 
     def told(self) -> str:
         """The parts, in GiB."""
+        among = f", divided among {self.shares} processes" if self.shares > 1 else ""
         parts = {
-            "weights": self.weights,
-            "gradients and optimiser": self.learning,
-            f"activations of {self.pass_tokens} tokens": self.per_token * self.pass_tokens,
+            f"weights, gradients and optimiser{among}" if among else "weights": (
+                self.held - self.fixed if among else self.weights
+            ),
+            "gradients and optimiser": 0 if among else self.learning,
+            f"activations of {self.pass_tokens} tokens": self.activation * self.pass_tokens,
             "libraries and logits": self.fixed,
         }
+        parts = {name: size for name, size in parts.items() if size}
         return ", ".join(f"{name} {gib(size)}" for name, size in parts.items())
 
 
@@ -91,12 +113,16 @@ def needs(base: Path, section: TuningSection, precision: Precision, lengths: Seq
     else:
         per_weight = _NF4_BYTES if section.quantise == "nf4" else activation
         weights, learning = int(per_weight * parameters), 16 * adapter_weights(config, section)
+    per_token = _per_token(config, activation, max(lengths, default=0))
+    layers = max(config.get("num_hidden_layers", 1), 1)
     return Needs(
         weights,
         learning,
-        _per_token(config, activation, max(lengths, default=0)),
+        per_token,
         largest_pass(section, lengths),
         _LIBRARIES_BYTES + _LOSS_CHUNK_BYTES,
+        # Each layer's input, and one layer with all that its backward pass wants.
+        per_token // layers + layers * config.get("hidden_size", 0) * activation,
     )
 
 
@@ -120,14 +146,19 @@ def _per_token(config: dict[str, Any], size: int, longest: int) -> int:
     return int(layers * kept * size)
 
 
-def find_device() -> Device:
-    """The GPU if there is one, else the memory this process may take: the smaller of free and limit."""
+def find_device(processes: int = 1) -> Device:
+    """The GPU if there is one, else the memory this process may take: the smaller of free and limit.
+
+    Args:
+        processes: of this node, which share the machine's memory; each has a GPU to itself.
+    """
     import torch
 
     if torch.cuda.is_available():
         free, _ = torch.cuda.mem_get_info()
         return Device(torch.cuda.get_device_name(), int(free))
-    return Device("this machine", min(_free_here(), _cgroup_free()))
+    name = "this machine" if processes == 1 else f"each of {processes} processes"
+    return Device(name, min(_free_here(), _cgroup_free()) // processes)
 
 
 def _free_here() -> int:
@@ -150,6 +181,27 @@ def _cgroup_free() -> int:
     return max(int(limit) - used, 0) if limit.isdigit() else 1 << 62
 
 
+def plan_memory(needed: Needs, device: Device, section: TuningSection, ranks: Ranks) -> Needs:
+    """The cheapest way that fits; the most frugal one that is allowed where none does.
+
+    Dividing weights costs messages, computing activations again costs a third more time: each is done
+    where the recipe says so, or says "auto" and it is needed.
+
+    Args:
+        needed: as `needs` estimates it.
+        device: that each process has.
+        section: the recipe's tuning section.
+        ranks: the processes of the training.
+    """
+    hardware = section.hardware
+    shares = {"auto": [1, ranks.count], "none": [1], "full": [ranks.count]}[hardware.sharding]
+    if section.quantise != "none":
+        shares = [1]  # 4-bit weights have no slices
+    again = {"auto": [False, True], "never": [False], "always": [True]}[hardware.gradient_checkpointing]
+    ways = [replace(needed, shares=one, recomputes=other) for other in again for one in shares]
+    return next((way for way in ways if way.total <= device.free * _ROOM), ways[-1])
+
+
 def memory_problem(needed: Needs, device: Device, section: TuningSection) -> str | None:
     """Why the training would not fit, and what to lower by how much; None if it fits."""
     room = int(device.free * _ROOM)
@@ -157,7 +209,7 @@ def memory_problem(needed: Needs, device: Device, section: TuningSection) -> str
         return None
     told = f"about {gib(needed.total)} of memory are needed ({needed.told()})"
     head = f"{told}, but {device.name} has {gib(device.free)} free"
-    left = (room - (needed.total - needed.per_token * needed.pass_tokens)) // max(needed.per_token, 1)
+    left = (room - needed.held) // max(needed.activation, 1)
     if left >= section.max_seq_tokens:
         return f"{head}; set tuning.batch_tokens to {left // 64 * 64} (it is {section.batch_tokens})"
     if left >= 128:

@@ -99,6 +99,16 @@ class Mirror:
             if self._fetch(f"checkpoint-{step}", names):
                 return
 
+    def fetch_one(self, name: str) -> None:
+        """Bring one checkpoint here, where it stands whole in the store.
+
+        Raises:
+            StorageError: the store does not answer.
+        """
+        names = storage.list_names(self._uri)
+        if checkpoint_step(Path(name)) in _complete(names):
+            self._fetch(name, names)
+
     def remove(self) -> None:
         """Remove all of it from the store: the work is done.
 

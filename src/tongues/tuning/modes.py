@@ -6,15 +6,23 @@ from typing import Any
 
 from tongues.core.recipe import LoraSection, TuningSection
 from tongues.tuning.models import Attention, Precision, load_model, quiet_libraries
+from tongues.tuning.ranks import Ranks
 
 
-def mode_problems(section: TuningSection) -> list[str]:
-    """Whether this machine can train in the mode the recipe asks for."""
+def mode_problems(section: TuningSection, ranks: Ranks) -> list[str]:
+    """Whether this machine and these processes can train in the mode the recipe asks for."""
     import torch
 
-    if section.quantise == "none":
-        return []
     problems = []
+    if section.preference is not None and ranks.count > 1:
+        problems.append(
+            "tuning.preference is trained in one process; write tuning.hardware.processes: 1, or make the "
+            "preference stage a recipe of its own"
+        )
+    if section.quantise == "none":
+        return problems
+    if section.hardware.sharding == "full":
+        problems.append("tuning.quantise is nf4, and 4-bit weights cannot be divided; write sharding: none")
     if not torch.cuda.is_available():
         problems.append(
             "tuning.quantise is nf4, which needs an NVIDIA GPU, and there is none here; write none, or train "
@@ -108,7 +116,7 @@ def _quantised(base: Path, attention: Attention) -> Any:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=torch.bfloat16,
         ),
-        device_map={"": 0},
+        device_map={"": Ranks.here().local_rank},
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,

@@ -16,9 +16,10 @@ from tongues.core.recipe import TuningSection
 from tongues.core.records import Record
 from tongues.tuning.base_model import folder_problems, weight_names
 from tongues.tuning.masks import EVERY_ANSWER, Example, encode, end_of_turn_id
-from tongues.tuning.memory import adapter_weights, find_device, memory_problem, needs
+from tongues.tuning.memory import Needs, adapter_weights, find_device, memory_problem, needs, plan_memory
 from tongues.tuning.models import Precision, computes_in_bf16, load_tokenizer, resolve_precision
 from tongues.tuning.modes import mode_problems
+from tongues.tuning.ranks import Ranks
 from tongues.tuning.tokenised import row_sizes, tokenise
 
 LARGEST_RANK = 512
@@ -42,6 +43,7 @@ class Prepared:
         dropped: rows of both that are not used, with reasons.
         precision: what the weights are held in.
         end_of_turn: id of the token that ends an answer.
+        memory: what it is estimated to take, and the way that was chosen for it.
     """
 
     tokenizer: Any
@@ -50,6 +52,7 @@ class Prepared:
     dropped: list[Drop]
     precision: Precision
     end_of_turn: int
+    memory: Needs
 
 
 def prepare(
@@ -60,6 +63,7 @@ def prepare(
     out: Path,
     section: TuningSection,
     tokenised: Path | None = None,
+    ranks: Ranks | None = None,
 ) -> Prepared:
     """Check data, model, template, masks, precision and disk, and tokenise on the way.
 
@@ -71,6 +75,7 @@ def prepare(
         section: the recipe's tuning section.
         tokenised: folder shared between runs, where rows are found if they were tokenised before; None
             tokenises into memory.
+        ranks: the processes that will train, where it is not yet those that are here.
 
     Raises:
         PreflightError: lists everything that is wrong.
@@ -80,7 +85,8 @@ def prepare(
     if problems:
         raise PreflightError(problems)
     tokenizer, precision = load_tokenizer(base), resolve_precision(section.precision)
-    problems = _machine_problems(base, out, section) + mode_problems(section)
+    ranks = ranks or Ranks.here()
+    problems = _machine_problems(base, out, section) + mode_problems(section, ranks)
     problems += template_problems(base, tokenizer) + vocabulary_problems(base, tokenizer)
     problems += adapter_problems(base, section)
     if not tokenizer.chat_template or any("cannot show" in problem for problem in problems):
@@ -89,12 +95,14 @@ def prepare(
     validation, more = _tokenised(validation_records, tokenizer, base, section, tokenised)
     problems += [] if training else [_nothing_left(dropped)]
     problems += leak_problems(training, train_records, tokenizer)
-    needed = needs(base, section, precision, row_sizes(training)[0])
-    if too_large := memory_problem(needed, find_device(), section):
+    device = find_device(ranks.local_count)
+    memory = plan_memory(needs(base, section, precision, row_sizes(training)[0]), device, section, ranks)
+    if too_large := memory_problem(memory, device, section):
         problems.append(too_large)
     if problems:
         raise PreflightError(problems)
-    return Prepared(tokenizer, training, validation, dropped + more, precision, end_of_turn_id(tokenizer))
+    end = end_of_turn_id(tokenizer)
+    return Prepared(tokenizer, training, validation, dropped + more, precision, end, memory)
 
 
 def template_problems(base: Path, tokenizer: Any) -> list[str]:

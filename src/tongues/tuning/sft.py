@@ -3,33 +3,39 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tongues.core.digests import canonical_json, digest_files, digest_value
 from tongues.core.drops import Drop
+from tongues.core.errors import TuningError
 from tongues.core.manifest import write_atomically
 from tongues.core.progress import LineProgress, Say, say_on_stderr
 from tongues.core.recipe import TuningSection
 from tongues.core.records import Record
 from tongues.tuning.adapter import export_adapter
-from tongues.tuning.arguments import trainer_arguments
+from tongues.tuning.arguments import on_one_device, trainer_arguments
 from tongues.tuning.attention import choose_layout
 from tongues.tuning.batches import Batcher, step_loader
 from tongues.tuning.checkpoints import LOG_NAME, Checkpoints, checkpoint_step
 from tongues.tuning.driving import Course, OnStep, drive
 from tongues.tuning.eviction import Eviction
 from tongues.tuning.fused_lora import fuse_lora
+from tongues.tuning.kernels import use_fused_kernels
 from tongues.tuning.masks import Example, preview
+from tongues.tuning.memory import gib
 from tongues.tuning.merge import export_full
 from tongues.tuning.mirror import Mirror
-from tongues.tuning.models import choose_attention
+from tongues.tuning.models import choose_attention, load_model
 from tongues.tuning.modes import inner_model, trainable_model
 from tongues.tuning.packing import Budget
 from tongues.tuning.preflight import Prepared, prepare
+from tongues.tuning.ranks import Ranks
 from tongues.tuning.schedule import Schedule, plan_schedule
+from tongues.tuning.sharding import whole_weights
 from tongues.tuning.steps import StepLog
 from tongues.tuning.trainer import keep_inputs_as_they_are, trainer_class, use_answer_head
 from tongues.tuning.validation import validation_losses
@@ -137,20 +143,22 @@ def train(
         section=section,
         tokenised=tokenised,
     )
-    _show_masks(train_records, prepared, out, say)
+    ranks = Ranks.here()
+    prepared = replace(prepared, memory=ranks.agreed(prepared.memory))
+    say = say if ranks.leads else _nothing
+    say(_way(prepared, section, ranks))
+    if ranks.leads:
+        _show_masks(train_records, prepared, out, say)
     schedule = plan_schedule(len(prepared.training), section, seed)
-    checkpoints = Checkpoints(out / "checkpoints", _work(prepared, base, adapter, section, seed), say)
+    work = _work(prepared, base, adapter, section, seed) if ranks.leads else {}
+    checkpoints = Checkpoints(out / "checkpoints", work, say)
     eviction = eviction or Eviction(section.safety.grace_s, say)
     mirror = Mirror.of(mirror_uri, checkpoints.folder, eviction, say)
-    with checkpoints.locked():
-        if mirror:
-            mirror.fetch()
-        run = _Run(prepared, schedule, checkpoints, base, adapter, out, section, seed, say)
-        outcome = run.execute(eviction, mirror, on_step)
-        if section.mode == "full":
-            export_full(run.model, base, out / "merged")
-        else:
-            export_adapter(run.model, base, out / "adapter", base_name=base_name)
+    with checkpoints.locked() if ranks.leads else nullcontext():
+        last = find_last(checkpoints, mirror, ranks)
+        run = _Run(prepared, schedule, checkpoints, last, base, adapter, out, section, seed, say)
+        outcome = run.execute(eviction, mirror if ranks.leads else None, on_step if ranks.leads else None)
+        run.export(base, out, base_name)
     return _result(prepared, run, outcome, time.monotonic() - started)
 
 
@@ -172,6 +180,7 @@ class _Run:
         prepared: Prepared,
         schedule: Schedule,
         checkpoints: Checkpoints,
+        last: Path | None,
         base: Path,
         adapter: Path | None,
         out: Path,
@@ -179,13 +188,15 @@ class _Run:
         seed: int,
         say: Say,
     ) -> None:
-        self.prepared, self.schedule, self.checkpoints = prepared, schedule, checkpoints
-        self.section, self.seed, self.say = section, seed, say
-        self.last = checkpoints.last()
-        self.log = StepLog(out / LOG_NAME, self.last)
+        self.prepared, self.schedule, self.checkpoints, self.last = prepared, schedule, checkpoints, last
+        self.section, self.seed, self.say, self.ranks = section, seed, say, Ranks.here()
+        self.sharded = prepared.memory.shares > 1
+        self.log = StepLog(out / LOG_NAME, last, writes=self.ranks.leads)
         attention = choose_attention(max(len(row.input_ids) for row in prepared.training))
         model = trainable_model(base, section, prepared.precision, attention, adapter=adapter, seed=seed)
+        model = model if self.sharded else _on_its_device(model)
         self.layout = choose_layout(inner_model(model), prepared.precision)
+        self.say(f"finetune: {use_fused_kernels(inner_model(model), section.hardware.kernels)}")
         self.batcher = self._batcher(prepared.training)
         self.steps = [schedule.step_rows(step) for step in range(schedule.steps)]
         self._tell_layout()
@@ -207,19 +218,35 @@ class _Run:
             self.say,
             on_step,
         )
-        seconds = drive(self.trainer, course)
-        after = self._validate("after training")
         trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        torch_seed(self.seed, self.ranks)
+        seconds = drive(self.trainer, course)
+        self.model = self.trainer.model
+        after = self._validate("after training")
         resumed = checkpoint_step(self.last) if self.last else None
         return _Outcome(resumed, self.log, before, after, seconds, trainable)
 
     def _before(self) -> dict[str, float]:
         """The validation loss at the start, measured once however often the run is resumed."""
         path = self.checkpoints.folder / "validation-before.json"
-        if not path.exists():
-            write_atomically(path, canonical_json(self._validate("before training")))
-        stored: dict[str, float] = json.loads(path.read_bytes())
-        return stored
+        if self.ranks.agreed(not path.exists()):
+            measured = self._validate("before training")
+            if self.ranks.leads:
+                write_atomically(path, canonical_json(measured))
+        stored: dict[str, float] = json.loads(path.read_bytes()) if self.ranks.leads else {}
+        return self.ranks.agreed(stored)
+
+    def export(self, base: Path, out: Path, base_name: str) -> None:
+        """Write what was learnt; divided weights come together for it."""
+        weights = whole_weights(self.model) if self.sharded else None
+        if not self.ranks.leads:
+            return
+        if self.section.mode == "lora":
+            export_adapter(self.model, base, out / "adapter", base_name=base_name, weights=weights)
+            return
+        newest = self.checkpoints.newest()
+        whole = load_model(newest, "fp32") if self.sharded and newest else self.model
+        export_full(whole, base, out / "merged")
 
     def _validate(self, when: str) -> dict[str, float]:
         rows = self.prepared.validation
@@ -242,18 +269,20 @@ class _Run:
     def _trainer(self, model: Any) -> Any:
         from datasets import Dataset
 
-        trainer = trainer_class()(
+        trainer = trainer_class(divided=self.sharded)(
             model=model,
-            args=self._arguments(),
+            args=on_one_device(self._arguments()),
             # TRL wants to see a row; what is trained on comes from the loader.
             train_dataset=Dataset.from_list([self.prepared.training[0].columns()]),
             processing_class=self.prepared.tokenizer,
         )
         trainer.loader = partial(_loader, self.batcher, self.schedule)
-        use_answer_head(inner_model(trainer.model))
+        use_answer_head(inner_model(trainer.model), sharded=self.sharded)
         keep_inputs_as_they_are(trainer.model, self.prepared.precision)
         fuse_lora(trainer.model)
         trainer.last_good = self.checkpoints.newest
+        if self.sharded:
+            trainer.divide_model(self.last)
         return trainer
 
     def _arguments(self) -> Any:
@@ -261,7 +290,12 @@ class _Run:
 
         return SFTConfig(
             **trainer_arguments(
-                self.section, self.checkpoints.folder, self.schedule.steps, self.prepared.precision, self.seed
+                self.section,
+                self.checkpoints.folder,
+                self.schedule.steps,
+                self.prepared.precision,
+                self.seed,
+                self.prepared.memory,
             )
             | {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 1},  # an item is a step
             dataset_kwargs={"skip_prepare_dataset": True},  # the labels are ours: nothing is added or cut
@@ -283,6 +317,65 @@ def _loader(batcher: Batcher, schedule: Schedule, rank: int, ranks: int) -> Any:
     return step_loader(batcher, schedule, rank=rank, ranks=ranks)
 
 
+def find_last(checkpoints: Checkpoints, mirror: Mirror | None, ranks: Ranks) -> Path | None:
+    """The checkpoint to go on from, the same for all processes, on each node's disk.
+
+    Raises:
+        TuningError: another node cannot read it.
+    """
+    if ranks.leads and mirror:
+        mirror.fetch()
+    found = checkpoints.last() if ranks.leads else None
+    name = ranks.agreed(found.name if found else None)
+    if name is None:
+        return None
+    if ranks.far and ranks.local_rank == 0 and mirror and not checkpoints.has(name):
+        mirror.fetch_one(name)
+    ranks.wait()
+    if ranks.any(ranks.far and ranks.local_rank == 0 and not checkpoints.has(name)):
+        raise TuningError(
+            f"{name} is on the first node's disk only",
+            where=str(checkpoints.folder),
+            fix="keep the workspace in an object store or on a disk that all nodes share; or delete it to "
+            "start afresh",
+        )
+    checkpoints.follow(checkpoints.folder / name)
+    return checkpoints.folder / name
+
+
+def _on_its_device(model: Any) -> Any:
+    """A model on the GPU of this process, where there is one, so that its layout is tried there."""
+    import torch
+
+    return model.to("cuda") if torch.cuda.is_available() else model
+
+
+def torch_seed(seed: int, ranks: Ranks) -> None:
+    """Let each process but the first draw dropout of its own: rows of one step are not to share masks."""
+    import torch
+
+    if not ranks.leads:
+        torch.manual_seed(seed + ranks.rank)
+
+
+def _nothing(_: str) -> None:
+    """Only the leading process speaks."""
+
+
+def _way(prepared: Prepared, section: TuningSection, ranks: Ranks) -> str:
+    """How the hardware is used, and why."""
+    memory, asked = prepared.memory, section.hardware
+    how = []
+    if ranks.count > 1:
+        how.append(f"{ranks.count} processes on {ranks.count // ranks.local_count} node(s)")
+        why = "one device does not hold them" if asked.sharding == "auto" else "the recipe says so"
+        how.append(f"weights divided (FSDP2): {why}" if memory.shares > 1 else "weights whole in each (DDP)")
+    if memory.recomputes:
+        kept = asked.gradient_checkpointing == "auto"
+        how.append(f"gradient checkpointing: {'activations do not fit' if kept else 'the recipe says so'}")
+    return f"finetune: {prepared.precision}, {'; '.join([*how, f'about {gib(memory.total)} of memory each'])}"
+
+
 def _show_masks(records: Sequence[Record], prepared: Prepared, out: Path, say: Say) -> None:
     usable = {e.id for e in prepared.training}
     shown = [r for r in records if r.id in usable][:3]
@@ -297,13 +390,14 @@ def _work(
 ) -> dict[str, str]:
     both = [*prepared.training, *prepared.validation]
     rows = [[list(e.input_ids), e.spans, e.lang] for e in both]
-    course = section.model_dump(mode="json", exclude={"checkpoint_steps", "safety"})
+    course = section.model_dump(mode="json", exclude={"checkpoint_steps", "safety", "hardware"})
     return {
         "dataset": digest_value([len(prepared.training), rows]),
         "base model": digest_value(digest_files(base, leave_out=frozenset({"manifest.json"}))),
         "tuning section": digest_value([course, prepared.precision]),
         "seed": str(seed),
         "adapter it starts from": digest_value(digest_files(adapter)) if adapter else "none",
+        "way of dividing weights": "fsdp2" if prepared.memory.shares > 1 else "none",
     }
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tongues.core.digests import digest_files, digest_value
 from tongues.core.drops import Drop
+from tongues.core.errors import PreflightError
 from tongues.core.manifest import write_atomically
 from tongues.core.records import Record
 from tongues.platform import storage
@@ -26,9 +27,14 @@ from tongues.tuning.checkpoints import LOG_NAME
 from tongues.tuning.curriculum import Job, Stage, check_stages
 from tongues.tuning.dpo import train_preference
 from tongues.tuning.merge import merge
+from tongues.tuning.ranks import Ranks
 from tongues.tuning.sft import TuningResult, train
 
 ADAPTER, MERGED, CHECKPOINTS, STAGES = "adapter", "merged", "checkpoints", "stages"
+_ONE_NODE = (
+    "tuning.stages: several stages on several nodes are not supported, because each stage starts from files "
+    "of the one before; train on one node, or make each stage a recipe of its own"
+)
 _OWN, _BASE, _MASKS = "own-adapter", "base", "mask-preview.txt"
 
 
@@ -64,10 +70,13 @@ def run_stages(stages: Sequence[Stage], job: Job) -> list[StageResult]:
     if len(stages) == 1:
         result = _run(stages[0], job, job.out, job.base, None)
         return [StageResult(stages[0], job.out, result, _digest(job.out))]
+    if job.ranks.local_count < job.ranks.count:
+        raise PreflightError([_ONE_NODE])
     check_stages(stages, job)
     chain = _Chain(job)
     results = [chain.run(stage) for stage in stages]
-    _gather(results, job.out)
+    if job.ranks.leads:
+        _gather(results, job.out)
     return results
 
 
@@ -78,6 +87,7 @@ class _Chain:
         self.job = job
         self.base, self.before, self.below = job.base, Path(), Path()
         self.started = self.merged = False
+        self.ranks = Ranks.here()
 
     def run(self, stage: Stage) -> StageResult:
         """Run one stage where the last one ended."""
@@ -98,7 +108,9 @@ class _Chain:
             return None
         if stage.adapter == "merge":
             self.base, self.below, self.merged = folder / _BASE, self.before / ADAPTER, True
-            _fold(self.job.base, self.below, self.base)
+            if self.ranks.leads:
+                _fold(self.job.base, self.below, self.base)
+            self.ranks.wait()
             return None
         return self.before / (_OWN if self.merged else ADAPTER)
 
@@ -106,10 +118,11 @@ class _Chain:
         self.started, self.before = True, folder
         if stage.section.mode == "full":
             self.base = folder / MERGED
-        elif self.merged:
+        elif self.merged and self.ranks.leads:
             shutil.rmtree(folder / _OWN, ignore_errors=True)
             (folder / ADAPTER).rename(folder / _OWN)
             add_up(self.below, folder / _OWN, folder / ADAPTER)
+        self.ranks.wait()
 
 
 def _fold(base: Path, adapter: Path, merged: Path) -> None:
@@ -141,6 +154,8 @@ def _run(stage: Stage, job: Job, folder: Path, base: Path, adapter: Path | None)
 
 
 def _digest(folder: Path) -> str:
+    if not Ranks.here().leads:
+        return ""  # only the leader reports, and it may not have written yet
     weights = ADAPTER if (folder / ADAPTER).is_dir() else MERGED
     return digest_value(digest_files(folder / weights))
 

@@ -13,6 +13,7 @@ from tongues.core.progress import Progress
 from tongues.tuning.checkpoints import LOG_NAME, Checkpoints, checkpoint_step
 from tongues.tuning.eviction import Eviction
 from tongues.tuning.health import LossWatch
+from tongues.tuning.speed import Meter
 from tongues.tuning.trainer import diverged
 
 
@@ -23,18 +24,20 @@ class StepLog:
         path: the file.
         last: checkpoint the run goes on from, None for a fresh start; later lines, of an interrupted run,
             are taken out, and where there are too few, as on another machine, its own are taken.
+        writes: whether this process keeps the file; the others of a training only count.
     """
 
-    def __init__(self, path: Path, last: Path | None) -> None:
-        self.path = path
+    def __init__(self, path: Path, last: Path | None, *, writes: bool = True) -> None:
+        self.path, self._writes = path, writes
         step = checkpoint_step(last) if last else 0
-        self.rows = [row for row in _read(path) if row["step"] <= step]
+        self.rows = [row for row in _read(path) if row["step"] <= step] if writes else []
         if last and len(self.rows) < step:
             self.rows = _read(last / LOG_NAME)
         self.rows_of_this_run: list[dict[str, float]] = []
         self._elapsed_before = self.rows[-1]["elapsed_s"] if self.rows else 0.0
         self._started = time.monotonic()
-        write_atomically(path, b"".join(map(_line, self.rows)))
+        if writes:
+            write_atomically(path, b"".join(map(_line, self.rows)))
 
     def begin(self) -> None:
         """Start the clock: the first step is about to be taken."""
@@ -45,6 +48,8 @@ class StepLog:
         row = row | {"elapsed_s": round(self._elapsed_before + time.monotonic() - self._started, 3)}
         self.rows.append(row)
         self.rows_of_this_run.append(row)
+        if not self._writes:
+            return row
         with self.path.open("ab") as stream:
             stream.write(_line(row))
             stream.flush()
@@ -80,6 +85,7 @@ def step_callback(
     on_step: Callable[[dict[str, float]], None] | None,
     loss_watch: LossWatch,
     eviction: Eviction,
+    meter: Meter,
 ) -> Any:
     """A transformers TrainerCallback.
 
@@ -91,6 +97,7 @@ def step_callback(
         on_step: called with each logged row.
         loss_watch: looks at each loss.
         eviction: where it is asked for, the step is saved and is the last one.
+        meter: what each step made of the machine.
     """
     from transformers import TrainerCallback
 
@@ -98,10 +105,11 @@ def step_callback(
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             """Data and model are ready."""
             log.begin()
+            meter.begin()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             """The weights have moved; the trainer reads from `control` what is to follow."""
-            if eviction.asked:
+            if eviction.asked_anywhere():
                 control.should_save = control.should_training_stop = True
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
@@ -115,6 +123,7 @@ def step_callback(
             tokens, label_tokens = facts(step)
             row = {"step": step, "loss": logs["loss"], "learning_rate": logs["learning_rate"]}
             row |= {"grad_norm": logs["grad_norm"], "tokens": tokens, "label_tokens": label_tokens}
+            row |= meter.step(tokens)
             row = log.add(row | {ours: logs[name] for name, ours in _PREFERENCE.items() if name in logs})
             progress.advance(tokens, step=f"{step}/{state.max_steps}", loss=logs["loss"])
             if seen := loss_watch.diverges(logs["loss"]):

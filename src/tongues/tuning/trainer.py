@@ -14,6 +14,7 @@ from typing import Any
 from tongues.core.errors import TuningError
 from tongues.tuning.answer_loss import summed_nll
 from tongues.tuning.masks import IGNORED
+from tongues.tuning.sharding import load_optimiser, save_optimiser, shard, whole_weights
 
 # Attributes with which some architectures scale or bend their logits: there TRL's own head is used.
 _HEAD_SCALES = (
@@ -27,8 +28,12 @@ _HEAD_SCALES = (
 
 
 @cache
-def trainer_class() -> Any:
-    """The trainer; a function, because importing TRL takes seconds."""
+def trainer_class(*, divided: bool = False) -> Any:
+    """The trainer; a function, because importing TRL takes seconds.
+
+    Args:
+        divided: whether its model's weights are divided among the processes.
+    """
     import torch
     from trl import SFTTrainer
 
@@ -60,9 +65,52 @@ def trainer_class() -> Any:
                         loss = answer_nll(model, one) * (ranks / inputs["label_tokens"])
                     self.accelerator.backward(loss)
                 total += loss.detach()
-            if not torch.isfinite(total):
+            # Of several processes all see it in the step's logged loss, and stop together.
+            if ranks == 1 and not torch.isfinite(total):
                 raise diverged(self.state.global_step + 1, f"loss {float(total)}", self.last_good())
             return total
+
+        def _move_model_to_device(self, model: Any, device: Any) -> None:
+            if not divided:  # else it gets there a layer at a time
+                super()._move_model_to_device(model, device)
+
+        def divide_model(self, checkpoint: Path | None) -> None:
+            """Divide the model among the processes, with the weights of a checkpoint that is gone on from."""
+            if checkpoint:
+                super()._load_from_checkpoint(str(checkpoint))
+            shard(self.model)
+            self.is_distributed_loading_by_transformers = True  # nobody wraps it again
+
+        def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+            """Weights of a divided model come together first."""
+            if not divided:
+                super().save_model(output_dir, _internal_call)
+                return
+            weights = whole_weights(self.model)
+            if self.args.should_save:
+                self._save(output_dir, state_dict=weights)
+
+        def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+            if not divided:
+                super()._save_optimizer_and_scheduler(output_dir)
+                return
+            folder, writes = Path(output_dir), self.args.should_save
+            save_optimiser(self.model, self.optimizer.optimizer, folder / "optimizer.pt", writes=writes)
+            if writes:
+                torch.save(self.lr_scheduler.state_dict(), folder / "scheduler.pt")
+
+        def _load_from_checkpoint(self, checkpoint: str, model: Any = None) -> None:
+            if not divided:  # else `divide_model` has loaded it
+                super()._load_from_checkpoint(checkpoint, model)
+
+        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+            if not divided or checkpoint is None:
+                super()._load_optimizer_and_scheduler(checkpoint)
+                return
+            folder, reads = Path(checkpoint), self.args.should_save
+            load_optimiser(self.model, self.optimizer.optimizer, folder / "optimizer.pt", reads=reads)
+            schedule = torch.load(folder / "scheduler.pt", map_location="cpu", weights_only=True)
+            self.lr_scheduler.load_state_dict(schedule)
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """A checkpoint needs none."""
@@ -93,14 +141,15 @@ def answer_nll(model: Any, inputs: dict[str, Any]) -> Any:
     return model(**given, answer_labels=inputs["labels"])["nll"]
 
 
-def use_answer_head(model: Any) -> None:
+def use_answer_head(model: Any, *, sharded: bool = False) -> None:
     """Teach a model's forward the keyword ``answer_labels``, which returns the summed loss.
 
     On a CPU the logits are computed at labelled positions only. On a GPU TRL's Triton kernel already
-    does so. Without the keyword, forward stays what it was.
+    does so, where the head is whole. Without the keyword, forward stays what it was.
 
     Args:
         model: the causal language model inside any PEFT wrapper, with TRL's fused head added.
+        sharded: whether its weights will be divided among processes.
     """
     fused = model.forward
     config = model.config.get_text_config()
@@ -111,7 +160,7 @@ def use_answer_head(model: Any) -> None:
     def forward(self: Any, *args: Any, answer_labels: Any = None, **kwargs: Any) -> Any:
         if answer_labels is None:
             return fused(*args, **kwargs)
-        if not plain_head or answer_labels.device.type != "cpu":
+        if not plain_head or (answer_labels.device.type != "cpu" and not sharded):
             outputs = fused(*args, **kwargs, labels=answer_labels, use_cache=False, fused_lm_head=True)
             return {"nll": -outputs.log_probs.sum()}
         # Rows are padded on the right and attention is causal: no real token sees a padded one, and

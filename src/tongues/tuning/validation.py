@@ -5,11 +5,15 @@ from typing import Any
 
 from tongues.tuning.batches import Batcher
 from tongues.tuning.masks import Example
+from tongues.tuning.ranks import Ranks
+from tongues.tuning.sharding import let_go
 from tongues.tuning.trainer import answer_nll
 
 
 def validation_losses(trainer: Any, examples: Sequence[Example], batcher: Batcher) -> dict[str, float]:
     """Mean negative log-likelihood per labelled token, by language and over "all".
+
+    Several processes share the rows, and all get the result.
 
     Args:
         trainer: with the model as it is now.
@@ -18,16 +22,19 @@ def validation_losses(trainer: Any, examples: Sequence[Example], batcher: Batche
     """
     import torch
 
-    totals: dict[str, list[float]] = {}
+    ranks, device = Ranks.here(), trainer.args.device
+    rows: dict[str, list[int]] = {}
+    for i, example in enumerate(examples):
+        rows.setdefault(example.lang, []).append(i)
+    own: dict[str, float] = {}
     trainer.model.eval()
-    device = trainer.args.device
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=trainer.args.bf16):
-        for lang in sorted({e.lang for e in examples}):
-            for one in batcher.passes([i for i, e in enumerate(examples) if e.lang == lang]):
-                batch = trainer._prepare_inputs(batcher.columns(one))
-                nll = float(answer_nll(trainer.model, batch))
-                for key in (lang, "all"):
-                    total = totals.setdefault(key, [0.0, 0.0])
-                    total[0] += nll
-                    total[1] += sum(examples[i].label_tokens for i in one)
-    return {lang: nll / tokens for lang, (nll, tokens) in totals.items()}
+        for lang in sorted(rows):
+            passes = batcher.shares(rows[lang], ranks.count)[ranks.rank]
+            batches = (trainer._prepare_inputs(batcher.columns(one, idle=rows[lang][0])) for one in passes)
+            own[lang] = sum(float(answer_nll(trainer.model, batch)) for batch in batches)
+    let_go(trainer.model)
+    summed = dict(zip(own, ranks.summed(list(own.values())), strict=True))
+    tokens = {lang: sum(examples[i].label_tokens for i in rows[lang]) for lang in summed}
+    losses = {lang: nll / tokens[lang] for lang, nll in summed.items()}
+    return losses | ({"all": sum(summed.values()) / sum(tokens.values())} if losses else {})

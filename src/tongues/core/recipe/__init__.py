@@ -52,6 +52,7 @@ from tongues.core.recipe.serving import RegistrySection, ServingSection
 from tongues.core.recipe.source import BaseModelSection, SourceFile, SourceSection
 from tongues.core.recipe.translation import BudgetSection, LengthRatio, QualitySection, TranslationSection
 from tongues.core.recipe.tuning import (
+    HardwareSection,
     LoraSection,
     PreferenceSection,
     SafetySection,
@@ -86,6 +87,7 @@ __all__ = [
     "GeneratedCodeSection",
     "GenerationSection",
     "GoogleEngine",
+    "HardwareSection",
     "JudgeSection",
     "KindRows",
     "LanguageTier",

@@ -88,6 +88,22 @@ class SafetySection(Section):
     """Seconds between SIGTERM and SIGKILL (Kubernetes: terminationGracePeriodSeconds)."""
 
 
+class HardwareSection(Section):
+    """How the machine is used. None of it changes what is learnt, but for the order of additions."""
+
+    processes: PositiveInt | Literal["auto"] = "auto"
+    """Processes of one node that share each step; "auto" takes one for each GPU, and one without."""
+    sharding: Literal["auto", "none", "full"] = "auto"
+    """none: every process holds all weights (DDP); full: weights, gradients and optimiser are divided
+    among the processes (FSDP2); "auto" divides where one device cannot hold them."""
+    gradient_checkpointing: Literal["auto", "always", "never"] = "auto"
+    """Compute activations again in the backward pass instead of keeping them: a fraction of the memory for
+    about a third more time; "auto" does so where they would not fit."""
+    kernels: Literal["auto", "torch"] = "auto"
+    """"auto" takes Liger's fused kernels for norms, rotations and gated layers on a GPU where the package
+    liger-kernel is installed; torch: never."""
+
+
 class TuningSection(Section):
     """Supervised fine-tuning, loss on the assistant's answer only."""
 
@@ -133,6 +149,8 @@ class TuningSection(Section):
     """A last stage on records that carry a worse answer ("rejected" in their metadata)."""
     safety: SafetySection = SafetySection()
     """When a run stops by itself."""
+    hardware: HardwareSection = HardwareSection()
+    """How the machine is used."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,30 @@
+"""One process of a training: ``python -m tongues.stages.rank RECIPE WORKSPACE SCRATCH DATASET BASE``.
+
+torchrun starts it, as often as `tongues.tuning.launch` asks for. What goes wrong is left for who launched.
+"""
+
+import sys
+from pathlib import Path
+
+from tongues.core.errors import TonguesError
+from tongues.core.progress import say_on_stderr
+from tongues.stages.finetune import finetune
+from tongues.stages.given import read_recipe
+from tongues.stages.workspace import Workspace
+from tongues.tuning.launch import report_failure
+from tongues.tuning.ranks import Ranks
+
+
+def main(recipe: str, workspace: str, scratch: str, dataset: str, base: str) -> None:
+    """Train in this process, beside the others."""
+    say = say_on_stderr if Ranks.here().leads else lambda _: None
+    place = Workspace(workspace, scratch=Path(scratch), say=say)
+    try:
+        finetune(read_recipe(recipe), place, place.open(dataset), place.open(base))
+    except TonguesError as error:
+        report_failure(error)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
