@@ -32,6 +32,7 @@ from tongues.cli import (
     run,
     runs,
     serve,
+    serving,
     submit,
     translate,
     watch,
@@ -76,6 +77,7 @@ for verb in (
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(serving.app, name="serving")
 
 
 @app.callback(invoke_without_command=True)

@@ -47,7 +47,7 @@ def serve(
     settings = load_recipe(tuned.folder / RECIPE_NAME).serving
     base = workspace.open(version.tags["tongues.base_uri"])
     for output in (tuned, base):
-        _whole(output)
+        check_whole(output)
     use_adapter = settings.mode == "adapter" if adapter is None else adapter
     if use_adapter and not has_adapter(tuned):
         raise ServingError(
@@ -93,7 +93,12 @@ def _plan(
     )
 
 
-def _whole(output: Output) -> None:
+def check_whole(output: Output) -> None:
+    """Hash every file of a finished folder against its manifest.
+
+    Raises:
+        ServingError: one is missing, changed, or not named.
+    """
     if faults := verify_files(output.folder, output.manifest):
         raise ServingError(
             f"not what was registered: {'; '.join(faults[:3])}",
