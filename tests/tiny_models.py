@@ -45,7 +45,7 @@ def save_tiny_llama(
 
 
 def make_tiny_base(folder: Path, **more: Any) -> Path:
-    """Write a tiny Llama with a byte-level tokenizer and a ChatML template; see `save_tiny_llama` for more."""
+    """Write a tiny Llama with a byte-level tokenizer and a ChatML template; see `save_tiny_llama`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

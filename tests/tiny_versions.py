@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiny_models import make_tiny_base
-
+from tests.tiny_models import make_tiny_base
 from tongues.core.recipe import RegistrySection
 from tongues.core.recipe_file import load_recipe
 from tongues.core.scores import Measurement, Scores

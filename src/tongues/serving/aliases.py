@@ -26,7 +26,7 @@ class Aliases:
         self._resolve = resolve
         self.wanted = {model: known[model] for model in self.references if model in known}
         self.absent, self.unusable = set[str](), dict[str, str]()
-        self.error = ""
+        self.error, self.heard = "", dict[str, str]()
         self.seen_at = {one.served_as: time.monotonic() for one in known.values()}
         self._polled_at = float("-inf")
 
@@ -55,6 +55,7 @@ class Aliases:
         kept = {model: self.wanted[model] for model in wrong if model in self.wanted}
         new = {model: one for model, one in found.items() if isinstance(one, Revision)}
         self.wanted = {model: (new | kept)[model] for model in self.references if model in new | kept}
+        self.heard = {model: one.served_as for model, one in new.items()} | dict.fromkeys(self.absent, "")
         for revision in new.values():
             self.seen_at.setdefault(revision.served_as, time.monotonic())
 
@@ -62,6 +63,6 @@ class Aliases:
         """Seconds since an alias was first seen to stand for a revision."""
         return time.monotonic() - self.seen_at.get(revision.served_as, time.monotonic())
 
-    def forget(self, revision: Revision) -> None:
-        """Count the time anew when an alias comes back to it."""
-        self.seen_at.pop(revision.served_as, None)
+    def forget(self, name: str) -> None:
+        """Count the time anew when an alias comes back to a revision."""
+        self.seen_at.pop(name, None)

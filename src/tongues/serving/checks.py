@@ -13,6 +13,7 @@ import httpx
 
 from tongues.core.errors import ServingError, TonguesError
 from tongues.core.ports import Identify
+from tongues.serving.http_client import http
 from tongues.serving.revision import Recorded
 
 
@@ -81,7 +82,7 @@ def smoke(url: str, name: str, recorded: Sequence[Recorded], limits: Limits) -> 
 
 def _health(url: str) -> Finding:
     try:
-        status = httpx.get(f"{url}/health", timeout=10).status_code
+        status = http().get(f"{url}/health", timeout=10).status_code
     except httpx.HTTPError as error:
         return Finding("health", "", False, f"{url} does not answer ({error or type(error).__name__})")
     return Finding("health", "", status == httpx.codes.OK, f"{url} says {status}")
@@ -121,7 +122,7 @@ def ask(
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     started = time.monotonic()
     try:
-        reply = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=timeout_s, headers=headers)
+        reply = http().post(f"{url}/v1/chat/completions", json=body, timeout=timeout_s, headers=headers)
         reply.raise_for_status()
         said = reply.json()["choices"][0]["message"]["content"] or ""
     except (httpx.HTTPError, ValueError, KeyError, IndexError, TypeError) as error:

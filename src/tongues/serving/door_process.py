@@ -11,6 +11,7 @@ from tongues.core.errors import ServingError
 from tongues.platform.processes import port_is_free, start_group
 from tongues.serving.door_metrics import DoorState, read_state
 from tongues.serving.endpoint import STATE, Endpoint, remember, running
+from tongues.serving.http_client import http
 from tongues.serving.routes import ROUTES_NAME
 
 FOLDER, _NAME, _PROGRAM = "door", "door", "serving door"
@@ -45,7 +46,7 @@ class DoorAt:
     def state(self) -> DoorState | None:
         """What it says of itself; None where it does not answer."""
         try:
-            return read_state(httpx.get(f"{self.url}/metrics", timeout=2).raise_for_status().text)
+            return read_state(http().get(f"{self.url}/metrics", timeout=2).raise_for_status().text)
         except (httpx.HTTPError, ValueError):
             return None
 

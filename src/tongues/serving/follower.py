@@ -27,7 +27,7 @@ from tongues.serving.jobs import Finished, Jobs
 from tongues.serving.memory import Memory, Serving, read_memory, write_memory
 from tongues.serving.reconcile import Action, Observed, Routed, plan
 from tongues.serving.replicas import Holdings, Servers
-from tongues.serving.revision import Revision
+from tongues.serving.revision import Revision, model_of
 from tongues.serving.routes import ROUTES_NAME, Route, read_routes, write_routes
 from tongues.serving.setbacks import Setbacks
 from tongues.serving.status import Status, write_status
@@ -60,7 +60,7 @@ class Follower:
     ) -> None:
         self._ports, self._servers, self._door, self._home = ports, servers, door, home
         self._settings, self._say, self.metrics = settings, say, FollowerMetrics()
-        self._jobs, self._setbacks = Jobs(), Setbacks()
+        self._jobs, self._setbacks = Jobs(), Setbacks(settings.retry_s)
         self._memory, self._table = read_memory(home), read_routes(home / ROUTES_NAME)
         self._ready = dict(self._memory.prepared)
         known = {model: one.revision for model, one in self._memory.serving.items()}
@@ -87,6 +87,7 @@ class Follower:
             self._do(action, holdings, door)
         self._watch(door)
         self._publish(holdings)
+        self._tidy(holdings)
         self._tell(holdings)
 
     def _tend(self) -> None:
@@ -214,8 +215,6 @@ class Follower:
         self._setbacks.clear(*self._setback_key(verb, name, place))
         if verb == "prepare":
             self._ready[name] = ended.value[1]
-        elif verb == "unload":
-            self._drop(name)
 
     @staticmethod
     def _setback_key(verb: str, name: str, place: tuple[str, ...]) -> tuple[str, ...]:
@@ -228,12 +227,12 @@ class Follower:
         self.metrics.polled(ok=not error)
         if bool(error) != bool(before):
             self._say(f"registry: {error}; serving on" if error else "registry: answers again")
-        self._remember(self._memory.forgiven(self._aliases.wanted))
+        self._remember(self._memory.forgiven(self._aliases.heard))
 
     def _judge(self, name: str, findings: list[Finding]) -> None:
         self._findings[name] = findings
         for one in findings:
-            self.metrics.checked(name.rsplit(".", 2)[0], one.lang, one.check, ok=one.ok)
+            self.metrics.checked(model_of(name), one.lang, one.check, ok=one.ok)
         if wrong := [str(one) for one in findings if not one.ok]:
             self._say(f"check {name}: {'; '.join(wrong)}")
             self._setbacks.note("; ".join(wrong), name)
@@ -241,15 +240,18 @@ class Follower:
             self._setbacks.clear(name)
             self._checked.add(name)
 
-    def _drop(self, name: str) -> None:
-        """Forget a revision that no place holds any more."""
-        held = any(name in names for names in self._servers.holdings().values())
-        needed = {one.served_as for one in self._aliases.wanted.values()} | self._memory.prepared.keys()
-        if not held and name not in needed and name in self._ready:
+    def _tidy(self, holdings: Holdings) -> None:
+        """Forget revisions that nobody wants and no place holds; a place that is away may still hold one."""
+        if len(holdings) < len(self._servers.places):
+            return
+        held = {name for names in holdings.values() for name in names}
+        wanted = {one.served_as for one in self._aliases.wanted.values()}
+        busy = {part for key in self._jobs.running() for part in key}
+        for name in self._ready.keys() - held - wanted - self._memory.prepared.keys() - busy:
             self._ports.discard(self._ready.pop(name))
             self._checked.discard(name)
             self._findings.pop(name, None)
-            self._aliases.seen_at.pop(name, None)
+            self._aliases.forget(name)
 
     # What is told
 

@@ -35,11 +35,13 @@ class Settings:
     Args:
         mode: "adapter" or "merged".
         poll_s: seconds between two looks at the registry.
+        retry_s: pause before what failed is tried again; it doubles with each failure.
         limits: what a revision must keep to.
         key: API key for checks through the door; empty where it asks for none.
     """
 
     mode: str
     poll_s: float = 2.0
+    retry_s: float = 2.0
     limits: Limits = field(default_factory=Limits)
     key: str = ""

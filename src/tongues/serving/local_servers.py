@@ -14,6 +14,7 @@ import httpx
 from tongues.core.errors import ServingError
 from tongues.core.progress import Say, say_on_stderr
 from tongues.serving.endpoint import Endpoint, running
+from tongues.serving.http_client import http
 from tongues.serving.local import start, wait_for
 from tongues.serving.replicas import BASE_NAME, Holdings, Replicas
 from tongues.serving.revision import Revision
@@ -138,7 +139,7 @@ class MergedServers:
 
 def _listens(endpoint: Endpoint) -> bool:
     try:
-        return httpx.get(f"{endpoint.url}/models", timeout=2).status_code == httpx.codes.OK
+        return http().get(f"{endpoint.url}/models", timeout=2).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

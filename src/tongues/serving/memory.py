@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tongues.core.errors import ServingError
 from tongues.core.manifest import write_atomically
-from tongues.serving.revision import Prepared, Revision
+from tongues.serving.revision import Prepared, Revision, model_of
 
 MEMORY_NAME = "follower.json"
 
@@ -70,10 +70,14 @@ class Memory(BaseModel):
         """The model is no longer served."""
         return self._with({name: one for name, one in self.serving.items() if name != model})
 
-    def forgiven(self, wanted: Mapping[str, Revision]) -> "Memory":
-        """What was taken back may be tried again once its alias has stood elsewhere."""
-        stands = {one.served_as for one in wanted.values()}
-        kept = {name: why for name, why in self.taken_back.items() if name in stands}
+    def forgiven(self, heard: Mapping[str, str]) -> "Memory":
+        """What was taken back may be tried again once its alias has stood elsewhere.
+
+        Args:
+            heard: model to the name its alias stands for, of models of which the registry just said so.
+        """
+        taken = self.taken_back.items()
+        kept = {name: why for name, why in taken if heard.get(model_of(name), name) == name}
         return self if kept == self.taken_back else self.model_copy(update={"taken_back": kept})
 
     def _with(self, serving: dict[str, Serving], more: dict[str, Prepared] | None = None) -> "Memory":

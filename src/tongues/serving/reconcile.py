@@ -151,6 +151,8 @@ def _towards(revision: Revision, seen: Observed) -> Iterator[Action]:
     name, routed = revision.served_as, seen.routed.get(revision.model)
     if routed is not None:
         yield from _spread(routed.revision, seen)
+    if routed is not None and routed.fallback is not None:
+        yield from _spread(routed.fallback, seen)
     if (routed is not None and routed.revision == revision) or name in seen.held_back | seen.busy:
         return
     if name not in seen.ready:

@@ -7,6 +7,7 @@ from typing import Protocol
 import httpx
 
 from tongues.core.errors import ServingError
+from tongues.serving.http_client import http
 from tongues.serving.revision import Revision, check_name
 
 Holdings = Mapping[str, Mapping[str, str]]
@@ -69,7 +70,7 @@ class Replicas:
         """What every replica holds, as it says itself, so that a restart is seen."""
         for url in self.urls:
             try:
-                reply = httpx.get(f"{url}/v1/models", timeout=_LOOK_S).raise_for_status().json()
+                reply = http().get(f"{url}/v1/models", timeout=_LOOK_S).raise_for_status().json()
                 names = [card["id"] for card in reply["data"]]
                 self._last[url] = {name: url for name in names if name != BASE_NAME}
             except httpx.ReadTimeout:
@@ -98,7 +99,7 @@ class Replicas:
 
     def _post(self, place: str, verb: str, body: dict[str, str], *, fine: str) -> None:
         try:
-            reply = httpx.post(f"{place}/v1/{verb}", json=body, timeout=_LOAD_S)
+            reply = http().post(f"{place}/v1/{verb}", json=body, timeout=_LOAD_S)
         except httpx.HTTPError as error:
             raise ServingError(f"does not answer ({error or type(error).__name__})", where=place) from error
         if reply.status_code != httpx.codes.OK and fine not in reply.text:

@@ -38,6 +38,11 @@ class Revision:
         return f"{self.model}.v{self.version}.{self.digest[:_SHORT]}"
 
 
+def model_of(served_as: str) -> str:
+    """The model behind a name on the server."""
+    return served_as.rsplit(".", 2)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """A question with the answer that evaluation got.

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-_FIRST_S, _LONGEST_S = 2.0, 60.0
+_LONGEST_S = 60.0
 
 
 @dataclass(slots=True)
@@ -15,14 +15,19 @@ class _Setback:
 
 @dataclass(slots=True)
 class Setbacks:
-    """Failures of whatever has a key."""
+    """Failures of whatever has a key.
 
+    Args:
+        first_s: pause before the first repetition, in seconds; each further one doubles it.
+    """
+
+    first_s: float = 2.0
     _all: dict[tuple[str, ...], _Setback] = field(default_factory=dict)
 
     def note(self, reason: str, *key: str) -> None:
         """Something failed."""
         times = self._all[key].times + 1 if key in self._all else 1
-        pause = min(_FIRST_S * 2 ** (times - 1), _LONGEST_S)
+        pause = min(self.first_s * 2 ** (times - 1), _LONGEST_S)
         self._all[key] = _Setback(reason, times, time.monotonic() + pause)
 
     def clear(self, *key: str) -> None:
