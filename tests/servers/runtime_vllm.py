@@ -90,7 +90,14 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
+    def _crashed(self) -> bool:
+        """Connections that stand end with their server."""
+        self.close_connection = self.close_connection or self.vllm.server is not self.server
+        return self.vllm.server is not self.server
+
     def do_GET(self) -> None:
+        if self._crashed():
+            return
         names = ["base", *self.vllm.held]
         self._send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in names]})
 
@@ -102,6 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
             status, said = self.vllm.unload(body["lora_name"])
         else:
             status, said = self.vllm.complete(body["model"])
+        if self._crashed():
+            return
         if status != 200:
             self._send(status, {"error": {"message": said, "code": status}})
             return

@@ -34,6 +34,9 @@ from tongues.serving.status import Status, write_status
 from tongues.serving.telling import models_told
 from tongues.serving.watching import Watching
 
+_TELL_S = 1.0
+"""A status that says the same is written again after so long, to show that the follower lives."""
+
 
 class Follower:
     """One endpoint and the references it follows.
@@ -68,6 +71,7 @@ class Follower:
         self._watching = Watching(door, settings.limits, ports.identify, settings.key)
         self._checked, self._findings = set[str](), dict[str, list[Finding]]()
         self._switch_s, self._trouble = dict[str, float](), ""
+        self._told: Status | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Go on until somebody says stop; the endpoint serves on afterwards."""
@@ -274,17 +278,18 @@ class Follower:
             self._aliases, self._memory, self._setbacks, holdings, self._findings, self._switch_s
         )
         self.metrics.show(models, places)
-        write_status(
-            self._home,
-            Status(
-                url=f"{self._door.url}/v1",
-                mode=self._settings.mode,
-                pid=os.getpid(),
-                at=time.time(),
-                poll_s=self._settings.poll_s,
-                registry=self._aliases.error,
-                places=places,
-                models=models,
-                trouble=(self._trouble,) if self._trouble else (),
-            ),
+        status = Status(
+            url=f"{self._door.url}/v1",
+            mode=self._settings.mode,
+            pid=os.getpid(),
+            at=time.time(),
+            poll_s=self._settings.poll_s,
+            registry=self._aliases.error,
+            places=places,
+            models=models,
+            trouble=(self._trouble,) if self._trouble else (),
         )
+        before = self._told
+        if before is None or status.news(before) or status.at - before.at > _TELL_S:
+            write_status(self._home, status)
+            self._told = status

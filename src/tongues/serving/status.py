@@ -80,6 +80,10 @@ class Status(BaseModel):
         age = time.time() - self.at
         return age if age > max(10.0, _STALE_POLLS * self.poll_s) else 0.0
 
+    def news(self, before: "Status") -> bool:
+        """Whether it says anything but the time that another one did not."""
+        return self != before.model_copy(update={"at": self.at})
+
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
         return {**self.model_dump(mode="json"), "stale_s": round(self.stale_s, 1)}
