@@ -103,15 +103,15 @@ class TinyVersions:
         inputs: dict[str, Output | str] = {"candidate": tuned}
         return self.workspace.finish("evaluate", recipe=self.recipe, inputs=inputs, params=lang, work=work)
 
-    def register(self, model: str, tuned: Output, evaluation: Output | None) -> ModelVersion:
+    def register(self, model: str, tuned: Output, base: Output, evaluation: Output) -> ModelVersion:
         """Register it as `tongues register` does."""
         tags = {
             "manifest_sha256": tuned.manifest.digest(),
             "model_uri": tuned.uri,
-            "base_uri": next(iter(self._bases(tuned))),
+            "base_uri": base.uri,
+            "evaluation_uri": evaluation.uri,
+            "evaluation_sha256": evaluation.manifest.digest(),
         }
-        if evaluation is not None:
-            tags |= {"evaluation_uri": evaluation.uri, "evaluation_sha256": evaluation.manifest.digest()}
         run_id = self.tracking.start_run(f"{model}/{tuned.manifest.key}", name=model)
         return registry.register(
             self.tracking,
@@ -122,14 +122,11 @@ class TinyVersions:
             tags=tags,
         )
 
-    def _bases(self, tuned: Output) -> list[str]:
-        wanted = tuned.manifest.inputs["base"]
-        return [base.uri for base in (self.base(0), self.base(1)) if base.manifest.digest() == wanted]
-
     def version(self, model: str, seed: int, *, rank: int = 4, base: Output | None = None) -> ModelVersion:
         """A registered version of a language adapter, named after its language."""
-        tuned = self.tuned(base or self.base(), seed, rank=rank)
-        return self.register(model, tuned, self.evaluated(tuned, model))
+        base = base or self.base()
+        tuned = self.tuned(base, seed, rank=rank)
+        return self.register(model, tuned, base, self.evaluated(tuned, model))
 
     def promote(self, version: ModelVersion) -> None:
         """Make it the champion, by the gate and with an entry in the journal."""

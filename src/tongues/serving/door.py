@@ -14,6 +14,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ COMPLETIONS = ("/v1/chat/completions", "/v1/completions")
 _WATCH_S = 0.05
 _SUSPECT_S = 1.0
 _BODY_BYTES = 32 << 20
-_MOST_500 = 3
+_PAUSE_S = 0.1
+_ERROR, _MOST_ERRORS = "500", 3
 _GONE = (404, 502, 503)
 """What a server says that restarts, or has not loaded the revision again yet."""
 _PASSED_ON = ("Content-Type", "X-Request-Id")
@@ -50,7 +52,7 @@ class Door:
         self._table, self._keys = read_routes(routes), read_keys(keys)
         self._changed = asyncio.Event()
         self._in_flight: Counter[str] = Counter()
-        self._suspects: dict[str, float] = {}
+        self._suspects: dict[tuple[str, str], float] = {}
         self.metrics = DoorMetrics(self._table.generation)
 
     def app(self) -> web.Application:
@@ -159,16 +161,17 @@ class Door:
         """How long a request waits for a server."""
         return self._hold_s
 
-    def pick(self, route: Route) -> str | None:
+    def pick(self, route: Route, tried: AbstractSet[str]) -> str | None:
         """The least busy server that holds a revision and did not just fail; None where there is none."""
-        now = time.monotonic()
-        fit = [url for url in route.upstreams if self._suspects.get(url, 0.0) <= now]
+        now, name = time.monotonic(), route.served_as
+        fit = [u for u in route.upstreams if u not in tried and self._suspects.get((u, name), 0.0) <= now]
         return min(fit, key=lambda url: self._in_flight[url], default=None)
 
-    def suspect(self, upstream: str, why: str) -> None:
-        """Leave a server alone for a moment."""
-        self._suspects[upstream] = time.monotonic() + _SUSPECT_S
+    def failed(self, upstream: str, served_as: str, why: str) -> None:
+        """Count a failure; one that is not the request's own fault keeps others away for a moment."""
         self.metrics.tried_again(why)
+        if why != _ERROR:
+            self._suspects[upstream, served_as] = time.monotonic() + _SUSPECT_S
 
     async def news(self, at_most_s: float) -> None:
         """Wait for another table, or for a moment."""
@@ -197,22 +200,25 @@ class _Exchange:
     def __init__(self, door: Door, request: web.Request, asked: dict[str, Any], model: str) -> None:
         self.door, self.request, self.asked = door, request, asked
         self.name, self.served_as, self.model = model, "", ""
-        self.failures = 0
+        self.errors, self.tried = 0, set[str]()
 
     async def answer(self) -> web.StreamResponse:
         """Try until somebody answers, or time is up."""
         deadline = time.monotonic() + self.door.hold_s
         while (route := self.door.route(self.name)) is not None:
             self.model, self.served_as = route.model, route.served_as
-            if (upstream := self.door.pick(route)) is not None:
+            if (upstream := self.door.pick(route, self.tried)) is not None:
                 try:
                     return await self._counted(upstream, route.served_as)
                 except _TryAgainError as again:
-                    self.door.suspect(upstream, str(again))
-            if time.monotonic() > deadline:
+                    self.tried.add(upstream)
+                    self.door.failed(upstream, route.served_as, str(again))
+            elif time.monotonic() > deadline:
                 said = f"no server for {self.name!r} within {self.door.hold_s:g} s"
                 return _refusal(503, "unavailable", said, {"Retry-After": "5"})
-            await self.door.news(0.2)
+            else:
+                self.tried.clear()
+                await self.door.news(_PAUSE_S * 3**self.errors)
         return _refusal(404, "model_not_found", f"no model {self.name!r} here; there are: {self.door.models}")
 
     async def _counted(self, upstream: str, served_as: str) -> web.StreamResponse:
@@ -236,9 +242,9 @@ class _Exchange:
         """A server that is not itself; a 500 may also be the fault of the request, so not for ever."""
         if status in _GONE:
             raise _TryAgainError(str(status))
-        if status == 500 and self.failures < _MOST_500:
-            self.failures += 1
-            raise _TryAgainError("500")
+        if status == 500 and self.errors < _MOST_ERRORS:
+            self.errors += 1
+            raise _TryAgainError(_ERROR)
 
     async def _passed_on(self, reply: aiohttp.ClientResponse) -> web.StreamResponse:
         kept = {name: reply.headers[name] for name in _PASSED_ON if name in reply.headers}
