@@ -42,7 +42,7 @@ test-unit: setup ## fast and offline
 
 test-models: setup ## unit tests that take longer: tiny models, killed processes, statistics
 	$(BIN)/python -m pytest $(MODELS)
-	$(BIN)/python -m pytest tests/unit/methods tests/unit/stages tests/unit/evaluation -m slow
+	$(BIN)/python -m pytest tests/unit/methods tests/unit/stages tests/unit/evaluation tests/unit/serving -m slow
 
 test-components: setup ## commands, pipelines, components, chart, manifests, docs
 	$(BIN)/python -m pytest tests/cli tests/components tests/pipelines tests/deploy tests/docs

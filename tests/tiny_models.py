@@ -10,7 +10,9 @@ _TEMPLATE = (
 _TEXT = ["Good morning, how are you?", "Buenos días, ¿cómo está?", "Bos días, como está?", "one two three"]
 
 
-def save_tiny_llama(folder: Path, tokenizer: Any, *, context_tokens: int, spread: float = 0.02) -> Path:
+def save_tiny_llama(
+    folder: Path, tokenizer: Any, *, context_tokens: int, spread: float = 0.02, hidden_size: int = 32
+) -> Path:
     """Write a random two-layer Llama in fp32 with a tokenizer; the same bytes each time.
 
     Args:
@@ -18,6 +20,7 @@ def save_tiny_llama(folder: Path, tokenizer: Any, *, context_tokens: int, spread
         tokenizer: its size and special tokens are the model's.
         context_tokens: longest input.
         spread: standard deviation of the weights; 0.2 makes answers differ visibly.
+        hidden_size: in four heads; 128 is the smallest that vLLM computes on a CPU.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -25,7 +28,7 @@ def save_tiny_llama(folder: Path, tokenizer: Any, *, context_tokens: int, spread
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=32,
+        hidden_size=hidden_size,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -41,8 +44,8 @@ def save_tiny_llama(folder: Path, tokenizer: Any, *, context_tokens: int, spread
     return folder
 
 
-def make_tiny_base(folder: Path) -> Path:
-    """Write a tiny Llama with a byte-level tokenizer and a ChatML template."""
+def make_tiny_base(folder: Path, **more: Any) -> Path:
+    """Write a tiny Llama with a byte-level tokenizer and a ChatML template; see `save_tiny_llama`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -58,4 +61,4 @@ def make_tiny_base(folder: Path) -> Path:
     end = marks[1]
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token=end, pad_token=end)
     tokenizer.chat_template = _TEMPLATE
-    return save_tiny_llama(folder, tokenizer, context_tokens=1024)
+    return save_tiny_llama(folder, tokenizer, context_tokens=1024, **more)

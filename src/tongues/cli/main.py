@@ -32,6 +32,7 @@ from tongues.cli import (
     run,
     runs,
     serve,
+    serving,
     sign,
     submit,
     translate,
@@ -81,6 +82,7 @@ app.add_typer(recipe.app, name="recipe")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(sign.app, name="sign")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(serving.app, name="serving")
 
 
 @app.callback(invoke_without_command=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -207,6 +207,27 @@ def fetch_folder(uri: str, into: Path) -> Path:
     return into
 
 
+def fetch_files(uri: str, files: Mapping[str, str], into: Path) -> Path:
+    """A local folder that holds some of a finished folder's files, each verified by digest.
+
+    Args:
+        uri: the folder.
+        files: relative path to sha256, as its manifest says.
+        into: where downloads go; a local folder is verified where it is.
+
+    Raises:
+        StorageError: a file is missing, or its digest differs.
+    """
+    path = local_path(uri)
+    root = into if path is None else path
+    for name, sha256 in files.items():
+        target = root / name
+        if path is None and not (target.is_file() and digest_file(target) == sha256):
+            fetch_file(join(uri, name), target)
+        _verify(fetch_file(str(target), target), sha256, join(uri, name), keep=path is not None)
+    return root
+
+
 def publish_folder(folder: Path, uri: str) -> None:
     """Upload a finished local folder, manifest last; nothing to do where it already stands there."""
     target = local_path(uri)
@@ -221,10 +242,11 @@ def publish_folder(folder: Path, uri: str) -> None:
             shutil.copyfile(folder / name, target / name)
 
 
-def _verify(path: Path, sha256: str, uri: str) -> None:
+def _verify(path: Path, sha256: str, uri: str, *, keep: bool = False) -> None:
     actual = digest_file(path)
     if actual != sha256:
-        path.unlink()
+        if not keep:
+            path.unlink()
         raise StorageError(
             f"changed in the store: sha256 {actual[:12]}, its manifest says {sha256[:12]}", where=uri
         )

@@ -24,6 +24,7 @@ class Endpoint:
         folder: the weights it serves.
         log: everything the server prints.
         state: file by which other commands find it.
+        program: what its command line shows it to be.
     """
 
     url: str
@@ -33,12 +34,13 @@ class Endpoint:
     folder: str
     log: str
     state: str
+    program: str = MODULE
 
     @property
     def alive(self) -> bool:
         """Whether that very server still runs, not another process with its number."""
         command = command_of(self.pid)
-        return MODULE in command and f"--port {self.port} " in f"{command} "
+        return self.program in command and f"--port {self.port} " in f"{command} "
 
     def log_text(self) -> str:
         """All that the server has printed."""

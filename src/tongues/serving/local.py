@@ -23,7 +23,7 @@ from tongues.platform.processes import free_port, start_group
 from tongues.serving.endpoint import STATE, Endpoint, remember, running
 from tongues.serving.vllm_command import HOST, ServerPlan, check, command, environment
 
-__all__ = ["Endpoint", "ServerPlan", "running", "serving", "start"]
+__all__ = ["Endpoint", "ServerPlan", "running", "serving", "start", "wait_for"]
 
 _POLL_S = 0.25
 _SPEAK_S = 5.0
@@ -35,6 +35,7 @@ def start(
     workspace: Path,
     ready_timeout_s: float = 300,
     detach: bool = False,
+    share: int | None = None,
     say: Say = say_on_stderr,
 ) -> list[Endpoint]:
     """Start servers at once and wait until each has answered a completion.
@@ -44,6 +45,7 @@ def start(
         workspace: folder for logs and for the state by which `running` finds them.
         ready_timeout_s: longest wait, in seconds, for all of them.
         detach: leave them running when this process ends.
+        share: servers that share the cores, where others run beside these; their own number if absent.
         say: takes progress lines.
 
     Raises:
@@ -57,9 +59,9 @@ def start(
     endpoints: list[Endpoint] = []
     try:
         for plan in ready:
-            endpoints.append(_launch(plan, workspace, servers=len(plans), detach=detach))
+            endpoints.append(_launch(plan, workspace, servers=share or len(plans), detach=detach))
         for endpoint in endpoints:
-            _wait(endpoint, started, ready_timeout_s, say)
+            wait_for(endpoint, ready_timeout_s, say, started=started)
     except BaseException:
         for endpoint in endpoints:
             endpoint.stop()
@@ -94,7 +96,9 @@ def _with_port(plan: ServerPlan) -> ServerPlan:
 def _launch(plan: ServerPlan, workspace: Path, *, servers: int, detach: bool) -> Endpoint:
     home = (workspace / STATE).resolve()
     log = home / f"{plan.port}.log"
-    child = start_group(command(plan), env=environment(servers), log=log)
+    child = start_group(
+        command(plan), env=environment(servers, runtime_adapters=plan.slots is not None), log=log
+    )
     endpoint = Endpoint(
         url=f"http://{HOST}:{plan.port}/v1",
         name=plan.name,
@@ -110,8 +114,22 @@ def _launch(plan: ServerPlan, workspace: Path, *, servers: int, detach: bool) ->
     return endpoint
 
 
-def _wait(endpoint: Endpoint, started: float, limit_s: float, say: Say) -> None:
+def wait_for(
+    endpoint: Endpoint, limit_s: float, say: Say = say_on_stderr, *, started: float | None = None
+) -> None:
+    """Wait until a server has answered a completion, whoever started it.
+
+    Args:
+        endpoint: the server.
+        limit_s: longest wait, in seconds.
+        say: takes progress lines.
+        started: reading of the monotonic clock from which the wait counts; now if absent.
+
+    Raises:
+        ServingError: it stopped, or did not answer in time.
+    """
     spoken = time.monotonic()
+    started = spoken if started is None else started
     while not _answers(endpoint):
         now = time.monotonic()
         if not endpoint.alive:

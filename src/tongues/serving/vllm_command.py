@@ -23,6 +23,19 @@ _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterSlots:
+    """Room for adapters that are loaded and unloaded while the server runs.
+
+    Args:
+        max_rank: highest rank of any; vLLM knows 1, 8, 16, 32, 64, 128, 256, 320 and 512.
+        count: adapters that one batch may mix; more than these wait for another batch.
+    """
+
+    max_rank: int = 64
+    count: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class ServerPlan:
     """One server to start.
 
@@ -46,6 +59,7 @@ class ServerPlan:
     kv_cache_mib: int = 512
     max_requests: int = 64
     dtype: str = "bfloat16"
+    slots: AdapterSlots | None = None
 
 
 def check(plans: Sequence[ServerPlan]) -> None:
@@ -104,12 +118,15 @@ def _rank(adapter: Path) -> int:
     """The smallest rank vLLM can be told that holds this adapter."""
     path = adapter / "adapter_config.json"
     try:
-        rank = int(json.loads(path.read_text(encoding="utf-8"))["r"])
-        return next(allowed for allowed in _LORA_RANKS if allowed >= rank)
+        return _allowed_rank(int(json.loads(path.read_text(encoding="utf-8"))["r"]))
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise ServingError(
             f"not a LoRA adapter vLLM can serve ({error or 'rank above 512'})", where=str(path)
         ) from error
+
+
+def _allowed_rank(rank: int) -> int:
+    return next(allowed for allowed in _LORA_RANKS if allowed >= rank)
 
 
 def command(plan: ServerPlan) -> list[str]:
@@ -119,6 +136,9 @@ def command(plan: ServerPlan) -> list[str]:
     line += ["--max-num-seqs", str(plan.max_requests)]
     if _vllm_is_cpu_build():
         line += ["--enforce-eager", "--kv-cache-memory-bytes", str(plan.kv_cache_mib << 20)]
+    if plan.slots is not None:
+        line += ["--enable-lora", "--max-lora-rank", str(_allowed_rank(plan.slots.max_rank))]
+        line += ["--max-loras", str(plan.slots.count)]
     if plan.adapter is None:
         return [*line, "--served-model-name", plan.name]
     line += ["--served-model-name", f"{plan.name}-base", "--enable-lora"]
@@ -131,11 +151,18 @@ def command(plan: ServerPlan) -> list[str]:
     ]
 
 
-def environment(servers: int) -> dict[str, str]:
-    """The environment of one of so many servers that share this machine."""
+def environment(servers: int, *, runtime_adapters: bool = False) -> dict[str, str]:
+    """The environment of one of so many servers that share this machine.
+
+    Args:
+        servers: how many share the cores.
+        runtime_adapters: open the paths that load and unload adapters; keep them on the loopback.
+    """
     quiet = {"VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "VLLM_DISABLE_LOG_LOGO": "1"}
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     env = {**os.environ, **quiet, **offline}
+    if runtime_adapters:
+        env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "True"
     if not _vllm_is_cpu_build():
         return env
     # vLLM would bind every server to the same core; unbound threads spread, and one fewer than

@@ -26,6 +26,7 @@ from tongues.promotion import registry
 from tongues.stages.answer_format import answer_format
 from tongues.stages.given import Given
 from tongues.stages.judge import judge, with_judgements
+from tongues.stages.recorded import write_recorded
 from tongues.stages.runners import ASKED, vllm_runner
 from tongues.stages.signatures import require_whole
 from tongues.stages.suite_files import open_suite
@@ -93,6 +94,7 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
         _write_pages(folder, given, scores, scored)
         questions = {lang: items[0].prompt for lang, items in suite.open.items()}
         (folder / QUESTIONS_NAME).write_text(json.dumps(questions, ensure_ascii=False), encoding="utf-8")
+        write_recorded(folder, read_samples(scored["candidate"].folder / SAMPLES_FOLDER))
         facts = {"measurements": len(scores[0].measurements), "suite_sha256": scores[0].suite_sha256}
         # The report names the day it was written on, so the scores alone are the content.
         content = digest_value([one.model_dump(mode="json") for one in scores])

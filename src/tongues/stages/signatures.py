@@ -79,7 +79,7 @@ def require_whole(output: Output, *, signed: bool) -> None:
             "must be signed, and there is no key to verify it with", where=output.uri, fix=fix
         )
     else:
-        _require_files(output)
+        require_files(output)
 
 
 def require_registered(version: ModelVersion, tuned: Output, base: Output, *, signed: bool) -> None:
@@ -101,10 +101,15 @@ def require_registered(version: ModelVersion, tuned: Output, base: Output, *, si
         raise _refusal(tuned, f"not the one that was registered as version {version.version}")
     if base.manifest.digest() not in tuned.manifest.inputs.values():
         raise _refusal(base, f"not the base model that {tuned.uri} was tuned on")
-    _require_files(base)
+    require_files(base)
 
 
-def _require_files(output: Output) -> None:
+def require_files(output: Output) -> None:
+    """Refuse a folder that differs from its manifest.
+
+    Raises:
+        ServingError: a file is missing, changed, or not named.
+    """
     if faults := verify_files(output.folder, output.manifest):
         raise ServingError(
             f"not what was registered: {'; '.join(faults[:3])}", where=output.uri, fix=_RESTORE
