@@ -75,11 +75,16 @@ def finetune(given: Given, workspace: Workspace, dataset: Output, base: Output) 
         _write_cards(given, dataset, folder, results, result)
         return _report(dataset, base, folder, results, result, alike)
 
-    params = {"tuning": tuning.model_dump(mode="json", exclude={"safety"}), "seed": given.recipe.seed}
-    inputs: dict[str, Output | str] = {"dataset": dataset, "base": base}
-    output = workspace.finish("finetune", recipe=given.recipe, inputs=inputs, params=params, work=work)
+    output = workspace.finish("finetune", recipe=given.recipe, work=work, **identity(given, dataset, base))
     _remove_remote_checkpoints(output)
     return output
+
+
+def identity(given: Given, dataset: Output, base: Output) -> dict[str, Any]:
+    """What finished tuning is found by, wherever and on how many nodes it was done: inputs and params."""
+    tuning = given.recipe.tuning.model_dump(mode="json", exclude={"safety"})
+    params = {"tuning": tuning, "seed": given.recipe.seed}
+    return {"inputs": {"dataset": dataset, "base": base}, "params": params}
 
 
 def _written(last: StageResult, base: Output, folder: Path, prompts: Sequence[str], say: Say) -> Parity:

@@ -108,7 +108,7 @@ class Workspace:
             params: JSON value of all settings that change the result.
             work: fills the folder it is given and reports; may find its own earlier progress there.
         """
-        key = work_key(stage, {n: _content(i) for n, i in inputs.items()}, digest_value(params))
+        key = key_of(stage, inputs, params)
         job = _Job(stage, key, recipe, {n: _link(i) for n, i in inputs.items()}, digest_value(params))
         uri, folder = storage.join(self.uri, stage, key), self.local / stage / key
         with _only_one(self.local / ".locks" / f"{stage}-{key}", self.say):
@@ -145,6 +145,11 @@ class Workspace:
         )
         write_manifest(folder, manifest)
         return manifest
+
+
+def key_of(stage: str, inputs: Mapping[str, Output | str], params: Any) -> str:
+    """Name of a stage's finished folder; arguments as `Workspace.finish` takes them."""
+    return work_key(stage, {n: _content(i) for n, i in inputs.items()}, digest_value(params))
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,22 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _steps_can_spread(self) -> Self:
+        spread = [step for step, pool in self.node_pools.items() if pool.nodes > 1]
+        problems = [
+            f"node_pools.{step}.nodes: {step} runs in one pod, only finetune spreads; remove nodes"
+            for step in spread
+            if step != "finetune"
+        ]
+        if "finetune" in spread and self.tuning.preference is not None:
+            problems.append(
+                "node_pools.finetune.nodes: tuning.preference trains in one process; remove one of the two"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @model_validator(mode="after")
     def _rules_fit_the_source(self) -> Self:
         selection = self.translation.selection
         if selection.decider == "rules" and selection.shipped_rules and self.source.lang != "en":
