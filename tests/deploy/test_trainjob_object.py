@@ -18,7 +18,7 @@ POOLS = {
     "least": "{nodes: 2}",
     "full": """{nodes: 4, gpus: 8, cpu: "64", memory: 512Gi, shared_memory: 64Gi, ephemeral_storage: 200Gi,
       queue: gpu-queue, runtime: my-torch, timeout_s: 86400, node_selector: {pool: h100},
-      tolerations: [{key: nvidia.com/gpu, effect: NoSchedule}, {operator: Equal, key: spot, value: "true"}]}""",
+      tolerations: [{key: nvidia.com/gpu, effect: NoSchedule}, {key: spot, operator: Equal, value: "1"}]}""",
 }
 
 

@@ -1,4 +1,4 @@
-"""Finetune as a TrainJob, whole: the stand-in cluster runs the very command that it was given, on a real store.
+"""Finetune as a TrainJob, whole: the stand-in cluster runs the very command it was given, on a real store.
 
 One process plays all nodes: how several of them train together is tested where they do.
 """

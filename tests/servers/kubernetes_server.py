@@ -1,8 +1,8 @@
 """A real HTTP server with the shape of the Kubernetes API, as far as TrainJobs and their pods go.
 
 It keeps objects in memory. A job that is created goes through the moments it was given, one each time it is
-asked for; the last one stays. Answers, conditions, labels and logs look as those of Kubernetes with Trainer 2.3;
-the name of a TrainJob that is created is held against the rule of its CustomResourceDefinition.
+asked for; the last one stays. Answers, conditions, labels and logs look as those of Kubernetes with Trainer
+2.3; the name of a TrainJob that is created is held against the rule of its CustomResourceDefinition.
 """
 
 import json

@@ -5,12 +5,11 @@ from typing import Any
 
 from tongues.core.errors import KubernetesError, PreflightError, RecipeError, TuningError
 from tongues.core.images import CUDA
-from tongues.core.recipe_file import dump_recipe
 from tongues.platform import storage
 from tongues.platform.kubernetes_api import KubernetesApi, in_cluster, namespace_here
 from tongues.platform.train_jobs import TrainJobs
 from tongues.stages.finetune import finetune, identity
-from tongues.stages.given import Given
+from tongues.stages.given import Given, kept_recipe, recipe_uri
 from tongues.stages.workspace import Output, Workspace, key_of
 from tongues.tuning.trainjob import Surroundings, surroundings_of, train_job
 
@@ -42,7 +41,7 @@ def finetune_on_nodes(given: Given, workspace: Workspace, dataset: Output, base:
         _require_store(workspace)
         api = KubernetesApi.here(workspace.say)
         place = _own_surroundings(api)
-        storage.write_bytes(_recipe_uri(given, workspace.uri), dump_recipe(given.recipe).encode())
+        kept_recipe(given.recipe, workspace.uri)
         job = _job(given, workspace.uri, (dataset.uri, base.uri), place, key=_key(given, dataset, base))
         TrainJobs(api, place.namespace, workspace.say).run(job)
         if storage.read_manifest_at(uri) is None:
@@ -78,15 +77,10 @@ def _job(
             [f"node_pools.finetune.nodes is 1, so there is no TrainJob. {fix}"], where=given.origin
         )
     dataset, base = inputs
-    command = ["tongues", "finetune", _recipe_uri(given, workspace_uri), "--workspace", workspace_uri]
+    command = ["tongues", "finetune", recipe_uri(given.recipe, workspace_uri), "--workspace", workspace_uri]
     command += ["--dataset", dataset, "--base", base]
     grace_s = given.recipe.tuning.safety.grace_s
     return train_job(f"tongues-finetune-{key}", command, pool, place, grace_s=grace_s)
-
-
-def _recipe_uri(given: Given, workspace_uri: str) -> str:
-    """Where the nodes read the recipe, which this step may have been given as text."""
-    return storage.join(workspace_uri, "recipes", f"{given.recipe.digest()[:20]}.yaml")
 
 
 def _key(given: Given, dataset: Output, base: Output) -> str:

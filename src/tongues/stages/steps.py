@@ -26,7 +26,7 @@ from tongues.stages import register as registering
 from tongues.stages import translate as translating
 from tongues.stages.fan_out import Job, jobs
 from tongues.stages.finetune_nodes import finetune_where_it_belongs
-from tongues.stages.given import Given, read_recipe
+from tongues.stages.given import Given, model_recipes, read_recipe
 from tongues.stages.preflight import preflight
 from tongues.stages.translation_report import HTML_NAME
 from tongues.stages.weights import model_of_weights
@@ -81,11 +81,18 @@ def _open(recipe: str, workspace: str) -> tuple[Given, Workspace]:
 
 @step
 def prepare(recipe: str, workspace: str) -> dict[str, Any]:
-    """Preflight, source rows, base model; returns source, base and the jobs of translation."""
+    """Preflight, source rows, base model; returns source, base, the jobs of translation, and the recipes of
+    the models."""
     given, place = _open(recipe, workspace)
     preflight(given, place)
     source, base = preparing.prepare(given, place), preparing.fetch_base_model(given, place)
-    return {"source": source.uri, "base": base.uri, "jobs": list(map(str, jobs(given.recipe)))}
+    models = model_recipes(given, place.uri)
+    return {
+        "source": source.uri,
+        "base": base.uri,
+        "jobs": list(map(str, jobs(given.recipe))),
+        "models": models,
+    }
 
 
 @step

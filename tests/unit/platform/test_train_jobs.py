@@ -1,4 +1,4 @@
-"""A TrainJob is asked for once, followed through whatever happens, told of when it fails, and gone when cancelled."""
+"""A TrainJob is asked for once, followed whatever happens, told of when it fails, gone when cancelled."""
 
 import os
 import signal
@@ -151,34 +151,39 @@ def test_pod_that_ran_out_of_memory_is_named_so(follow):
 
 def test_eviction_that_used_up_the_restarts_asks_to_be_started_again(follow):
     pods = [PodMoment(phase="Failed", exit_code=75, log=[("00:01", "stopped by SIGTERM; step 40 is saved")])]
-    with KubernetesServer([Moment("Failed", pods=pods)]) as server:
-        with pytest.raises(TrainingInterruptedError, match="step 40 is saved") as caught:
-            follow(server)
+    with (
+        KubernetesServer([Moment("Failed", pods=pods)]) as server,
+        pytest.raises(TrainingInterruptedError, match="step 40 is saved") as caught,
+    ):
+        follow(server)
     assert caught.value.exit_code == 75
 
 
 def test_deadline_names_the_key_to_raise(follow):
     end = Moment("Failed", "DeadlineExceeded", "TrainJob exceeded its deadline")
-    with KubernetesServer([Moment(pods=[running(("00:01", "step 9"))]), end]) as server:
-        with pytest.raises(TuningError) as caught:
-            follow(server)
+    with (
+        KubernetesServer([Moment(pods=[running(("00:01", "step 9"))]), end]) as server,
+        pytest.raises(TuningError) as caught,
+    ):
+        follow(server)
     assert "node_pools.finetune.timeout_s" in caught.value.fix
     assert "step 9" in caught.value.what, "the pods are gone, what they said is not"
 
 
 def test_job_that_somebody_deleted_is_an_interruption(follow):
-    with KubernetesServer([Moment(), Moment(gone=True)]) as server:
-        with pytest.raises(TrainingInterruptedError, match="was deleted"):
-            follow(server)
+    with (
+        KubernetesServer([Moment(), Moment(gone=True)]) as server,
+        pytest.raises(TrainingInterruptedError, match="was deleted"),
+    ):
+        follow(server)
     assert len(server.created) == 1
 
 
 def test_sigterm_deletes_the_job_and_the_handler_before_comes_back(follow):
     before = signal.getsignal(signal.SIGTERM)
     clock = Clock({20.0: lambda: os.kill(os.getpid(), signal.SIGTERM)})
-    with KubernetesServer([Moment(suspend=True)] * 50) as server:
-        with pytest.raises(CancelledError) as caught:
-            follow(server, clock=clock)
+    with KubernetesServer([Moment(suspend=True)] * 50) as server, pytest.raises(CancelledError) as caught:
+        follow(server, clock=clock)
     assert (server.deleted, server.jobs, caught.value.exit_code) == ([NAME], {}, 75)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -213,9 +218,11 @@ def test_server_that_stays_away_ends_the_step_and_not_the_job(follow):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_missing_right_is_told_at_once_with_the_account(follow, method):
-    with KubernetesServer(choose=lambda number, asked, path: "403" if asked == method else "") as server:
-        with pytest.raises(ApiRefusedError, match="system:serviceaccount:team-a:runner") as caught:
-            follow(server)
+    with (
+        KubernetesServer(choose=lambda number, asked, path: "403" if asked == method else "") as server,
+        pytest.raises(ApiRefusedError, match="system:serviceaccount:team-a:runner") as caught,
+    ):
+        follow(server)
     assert "pipeline.train=true" in caught.value.fix
     assert server.asked(method, "trainjobs") == 1
 
