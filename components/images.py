@@ -1,8 +1,5 @@
-"""The images that components run in: named once, set at compile time for a private registry."""
+"""The images that components run in; `tongues.core.images` names them."""
 
-import os
+from tongues.core.images import CPU, CUDA
 
-from tongues import __version__
-
-CPU = os.environ.get("TONGUES_CPU_IMAGE", f"tongues/cpu:{__version__}")
-CUDA = os.environ.get("TONGUES_CUDA_IMAGE", f"tongues/cuda:{__version__}")
+__all__ = ["CPU", "CUDA"]

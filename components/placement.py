@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from kfp import dsl, kubernetes
 
 from tongues.core.recipe import NodePoolSection, StepName
+from tongues.core.recipe.cluster import SHARED_MEMORY
 
 Pools = Mapping[StepName, NodePoolSection]
 """Step to the nodes it runs on, as the recipe's `node_pools` says."""
 
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (the device, not a place for files)
+_SCRATCH = "/tmp/.cache"  # noqa: S108 (the home of the images is /tmp, and work in progress lies below)
 
 
 def light(task: dsl.PipelineTask, pool: NodePoolSection | None = None) -> dsl.PipelineTask:
@@ -33,9 +34,15 @@ def place(task: dsl.PipelineTask, pool: NodePoolSection | None) -> dsl.PipelineT
         task: with the pipeline's own settings.
         pool: what the recipe says of the step; None leaves the task as it is.
     """
-    if pool is not None:
-        _resources(task, pool)
-        _nodes(task, pool)
+    if pool is None:
+        return task
+    if pool.retries is not None:
+        task.set_retry(pool.retries, backoff_duration="30s")
+    if pool.nodes > 1:
+        # A TrainJob gets the pool; the step asks for it and waits, in a queue for as long as it takes.
+        return task.set_cpu_limit("1").set_memory_limit("4G")
+    _resources(task, pool)
+    _nodes(task, pool)
     return task
 
 
@@ -47,11 +54,11 @@ def _resources(task: dsl.PipelineTask, pool: NodePoolSection) -> None:
     if pool.memory:
         task.set_memory_limit(pool.memory)
     if pool.shared_memory:
-        kubernetes.empty_dir_mount(task, "shared-memory", _SHARED_MEMORY, "Memory", pool.shared_memory)
+        kubernetes.empty_dir_mount(task, "shared-memory", SHARED_MEMORY, "Memory", pool.shared_memory)
+    if pool.ephemeral_storage:
+        kubernetes.empty_dir_mount(task, "scratch", _SCRATCH, size_limit=pool.ephemeral_storage)
     if pool.timeout_s:
         kubernetes.set_timeout(task, pool.timeout_s)
-    if pool.retries is not None:
-        task.set_retry(pool.retries, backoff_duration="30s")
 
 
 def _nodes(task: dsl.PipelineTask, pool: NodePoolSection) -> None:

@@ -9,7 +9,7 @@ from components import images
 
 @dsl.component(base_image=images.CPU, install_kfp_package=False)
 def prepare(recipe: str, workspace: str) -> NamedTuple(
-    "Prepared", [("source", str), ("base", str), ("jobs", list[str])]
+    "Prepared", [("source", str), ("base", str), ("jobs", list[str]), ("models", list[str])]
 ):
     """Check the recipe and this machine, read the source rows, fetch the base model.
 

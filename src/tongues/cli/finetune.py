@@ -8,6 +8,8 @@ import typer
 from tongues.cli import terminal
 
 if TYPE_CHECKING:
+    from tongues.stages.given import Given
+    from tongues.stages.workspace import Output, Workspace
     from tongues.tuning.autotune import Tuned
 
 
@@ -17,30 +19,67 @@ def finetune(
     autotune: Annotated[
         bool, typer.Option("--autotune", help="Find the largest batch_tokens that fits, and stop.")
     ] = False,
+    dataset: Annotated[
+        str, typer.Option(help="URI of the assembled data; the recipe's, made first if need be, when absent.")
+    ] = "",
+    base: Annotated[str, typer.Option(help="URI of the fetched base model; goes with --dataset.")] = "",
+    render: Annotated[
+        bool, typer.Option("--render", help="Print the TrainJob that several nodes get, and stop.")
+    ] = False,
+    namespace: Annotated[str, typer.Option(help="Namespace in what --render prints.")] = "default",
     workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
     as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:
     """Fine-tune the base model; goes on from the last checkpoint if there is one."""
-    from tongues.cli.opening import open_flow
-    from tongues.stages.finetune import autotune as find_batch
-    from tongues.stages.finetune import check as check_only
+    if bool(dataset) != bool(base):
+        raise typer.BadParameter("--dataset and --base go together")
+    if render:
+        _render(recipe, workspace, namespace, as_json=as_json)
+        return
+    from tongues.stages import finetune as stage
     from tongues.tuning.ranks import Ranks
 
-    flow, leads = open_flow(recipe, workspace), Ranks.here().leads
-    flow = flow if leads else flow.quiet()
+    inputs = _inputs(recipe, workspace, dataset, base, speaks=Ranks.here().leads)
     if check:
-        preview = check_only(flow.given, flow.workspace, flow.dataset, flow.base)
+        preview = stage.check(*inputs)
         terminal.show({"preview": preview}, as_json=as_json, human=lambda: typer.echo(preview))
-        return
-    if autotune:
-        tuned = find_batch(flow.given, flow.workspace, flow.dataset, flow.base)
+    elif autotune:
+        tuned = stage.autotune(*inputs)
         terminal.show(asdict(tuned), as_json=as_json, human=lambda: typer.echo(_line(tuned)))
-        return
-    manifest = flow.tuned.manifest
-    if not leads:
-        return
+    else:
+        output = stage.finetune(*inputs)
+        if Ranks.here().leads:
+            _show(output, as_json=as_json)
+
+
+def _inputs(
+    recipe: str, workspace: str, dataset: str, base: str, *, speaks: bool
+) -> "tuple[Given, Workspace, Output, Output]":
+    """Data and base by URI, as a pod of a TrainJob gets them; or the recipe's own, made first if need be."""
+    from tongues.cli.opening import open_flow, open_recipe, open_workspace
+
+    if dataset:
+        place = open_workspace(workspace)
+        place = place if speaks else place.quiet()
+        return open_recipe(recipe), place, place.open(dataset), place.open(base)
+    flow = open_flow(recipe, workspace)
+    flow = flow if speaks else flow.quiet()
+    return flow.given, flow.workspace, flow.dataset, flow.base
+
+
+def _render(recipe: str, workspace: str, namespace: str, *, as_json: bool) -> None:
+    from tongues.cli.opening import open_recipe
+    from tongues.core.recipe_file import as_yaml
+    from tongues.stages.finetune_nodes import rendered
+
+    job = rendered(open_recipe(recipe), workspace, namespace=namespace)
+    terminal.show(job, as_json=as_json, human=lambda: typer.echo(as_yaml(job), nl=False))
+
+
+def _show(tuned: "Output", *, as_json: bool) -> None:
+    manifest = tuned.manifest
     result = {
-        "uri": flow.tuned.uri,
+        "uri": tuned.uri,
         "digest": manifest.digest(),
         **manifest.facts,
         "observed": manifest.observed,

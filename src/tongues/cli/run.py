@@ -1,10 +1,14 @@
 """`tongues run`: the whole road, from the recipe to a promoted model."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tongues.cli import terminal
+
+if TYPE_CHECKING:
+    from tongues.stages.summary import Summary
 
 
 def run(
@@ -21,19 +25,51 @@ def run(
     """Translate, assemble, fine-tune, evaluate, register, and promote if the gate agrees.
 
     A recipe with an ablation is trained and measured in every variant instead, without KFP, and one table
-    compares them; nothing is promoted.
+    compares them; nothing is promoted. A recipe with a model for each language goes the road once for each.
     """
     if runner not in ("kfp-local", "direct"):
         raise typer.BadParameter(f"{runner!r} is not one of kfp-local, direct")
     from tongues.cli.opening import open_recipe
 
-    if open_recipe(recipe).recipe.ablation:
+    asked = open_recipe(recipe).recipe
+    if asked.ablation:
         _ablate(recipe, workspace, as_json=as_json)
+    elif asked.models == "per-language":
+        _run_languages(recipe, asked.parts, runner, workspace, as_json=as_json)
     else:
-        _run(recipe, runner, workspace, as_json=as_json)
+        summary = _run(recipe, runner, workspace)
+        terminal.show(summary.as_dict(), as_json=as_json, human=summary.print)
 
 
-def _run(recipe: str, runner: str, workspace: str, *, as_json: bool) -> None:
+def _run_languages(
+    recipe: str, languages: Sequence[str], runner: str, workspace: str, *, as_json: bool
+) -> None:
+    """One model after the other; one that the gate refuses holds back no other."""
+    from tongues.core.errors import GateRefusedError, TonguesError
+
+    summaries, refused = {}, {}
+    for lang in languages:
+        typer.echo(f"model {lang} ({len(summaries) + len(refused) + 1} of {len(languages)})", err=True)
+        try:
+            summaries[lang] = _run(f"{recipe}#{lang}", runner, workspace)
+        except TonguesError as error:
+            if error.exit_code != terminal.REFUSED:
+                raise
+            refused[lang] = error.line()
+
+    def human() -> None:
+        for summary in summaries.values():
+            summary.print()
+
+    if refused:
+        human()
+        told = "; ".join(f"{lang}: {line}" for lang, line in refused.items())
+        raise GateRefusedError(f"{len(refused)} of {len(languages)} models refused: {told}", where=recipe)
+    result = {"models": {lang: summary.as_dict() for lang, summary in summaries.items()}}
+    terminal.show(result, as_json=as_json, human=human)
+
+
+def _run(recipe: str, runner: str, workspace: str) -> "Summary":
     from datetime import UTC, datetime
 
     from tongues.cli.opening import open_flow
@@ -44,8 +80,7 @@ def _run(recipe: str, runner: str, workspace: str, *, as_json: bool) -> None:
     if runner == "kfp-local":
         _through_kfp(flow.given.origin, recipe, workspace)
         flow = flow.quiet()
-    summary = summarise(flow, started)
-    terminal.show(summary.as_dict(), as_json=as_json, human=summary.print)
+    return summarise(flow, started)
 
 
 def _ablate(recipe: str, workspace: str, *, as_json: bool) -> None:

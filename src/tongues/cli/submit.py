@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tongues.stages.given import Given
     from tongues.stages.remote_submit import Submission
 
-_PIPELINE = "multilingual_tuning"
+_PIPELINES = {"one": "multilingual_tuning", "per-language": "language_models"}
 
 
 def submit(
@@ -87,11 +87,11 @@ def _compiled(pipeline: Path | None, given: "Given") -> Iterator[Path]:
     from tongues.core.errors import PreflightError
     from tongues.platform.pipelines import compile_pipelines
 
-    pools = given.recipe.node_pools
+    pools, name = given.recipe.node_pools, _PIPELINES[given.recipe.models]
     if pipeline is not None and not pipeline.is_file():
         raise PreflightError(["no such file"], where=str(pipeline), fix="`tongues compile` makes one")
     if pipeline is not None or not pools:
-        yield pipeline or shipped_folder("compiled") / f"{_PIPELINE}.yaml"
+        yield pipeline or shipped_folder("compiled") / f"{name}.yaml"
         return
     if not Path("pipelines/__init__.py").is_file():
         problem = "node_pools: a pipeline for them is compiled in a checkout, and this is none"
@@ -99,7 +99,7 @@ def _compiled(pipeline: Path | None, given: "Given") -> Iterator[Path]:
         raise PreflightError([problem], where=given.origin, fix=fix)
     with tempfile.TemporaryDirectory() as folder:
         compile_pipelines(Path("pipelines"), Path(folder), pools)
-        yield Path(folder) / f"{_PIPELINE}.yaml"
+        yield Path(folder) / f"{name}.yaml"
 
 
 def _tell(submission: "Submission", *, err: bool = False) -> None:

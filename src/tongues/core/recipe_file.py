@@ -64,11 +64,16 @@ def located(recipe: Recipe, base: str) -> Recipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """The resolved recipe, every default written out, as YAML that loads to an equal recipe."""
+    return as_yaml(recipe.model_dump(mode="json"))
+
+
+def as_yaml(value: Any) -> str:
+    """A JSON value as YAML, in its own order."""
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.dump(recipe.model_dump(mode="json"), stream)
+    yaml.dump(value, stream)
     return stream.getvalue()
 
 

@@ -75,7 +75,7 @@ def _flows(given: Given, workspace: Workspace) -> dict[str, Flow]:
     flows, problems = dict[str, Flow](), dict[str, list[str]]()
     for name in names:
         try:
-            flows[name] = Flow(given.variant(name), workspace)
+            flows[name] = Flow(given.part(name), workspace)
         except ProblemsError as error:
             for problem in error.problems:
                 problems.setdefault(problem, []).append(name)

@@ -64,7 +64,9 @@ def assemble(given: Given, workspace: Workspace, store: Output, written: Output 
     Raises:
         PreflightError: a method or the mixture asks for more than there is.
         DataError: nothing is left to train on, or an evaluation file cannot be read.
+        RecipeError: the recipe is of several models.
     """
+    given.require_one_model()
     recipe = given.recipe
     suite_files = fetch_suite_files(given, workspace)
     base = fetch_base_model(given, workspace) if recipe.dataset.count_tokens else None

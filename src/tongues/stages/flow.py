@@ -5,7 +5,6 @@ The KFP pipeline calls the same stages, one pod each, and finds the same digests
 """
 
 import copy
-import dataclasses
 from functools import cached_property
 
 from tongues.promotion.registry import Promotion
@@ -40,7 +39,7 @@ class Flow:
     def quiet(self) -> "Flow":
         """The same flow without a word, to read what another process has just finished."""
         silent = copy.copy(self)
-        silent.workspace = dataclasses.replace(self.workspace, say=lambda _: None)
+        silent.workspace = self.workspace.quiet()
         return silent
 
     @property

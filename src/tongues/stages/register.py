@@ -187,6 +187,7 @@ def _tags(given: Given, tuned: Output, evaluation: Output) -> dict[str, str]:
         "base_uri": tuned.manifest.facts["base_uri"],
         "base_model": recipe.base_model.name,
         "base_licence": recipe.base_model.licence,
+        "languages": ",".join(recipe.languages),
         "data_licence": " AND ".join(sorted({section.licence for section in recipe.source.files})),
         "recipe_sha256": recipe.digest(),
         "evaluation_uri": evaluation.uri,

@@ -19,14 +19,14 @@ from tongues.platform.tracking import Tracking
 from tongues.promotion import registry
 from tongues.stages import assemble as assembling
 from tongues.stages import evaluate as evaluating
-from tongues.stages import finetune as tuning
 from tongues.stages import gather as gathering
 from tongues.stages import generate as generating
 from tongues.stages import prepare as preparing
 from tongues.stages import register as registering
 from tongues.stages import translate as translating
 from tongues.stages.fan_out import Job, jobs
-from tongues.stages.given import Given, read_recipe
+from tongues.stages.finetune_nodes import finetune_where_it_belongs
+from tongues.stages.given import Given, model_recipes, read_recipe
 from tongues.stages.preflight import preflight
 from tongues.stages.translation_report import HTML_NAME
 from tongues.stages.weights import model_of_weights
@@ -81,11 +81,18 @@ def _open(recipe: str, workspace: str) -> tuple[Given, Workspace]:
 
 @step
 def prepare(recipe: str, workspace: str) -> dict[str, Any]:
-    """Preflight, source rows, base model; returns source, base and the jobs of translation."""
+    """Preflight, source rows, base model; returns source, base, the jobs of translation, and the recipes of
+    the models."""
     given, place = _open(recipe, workspace)
     preflight(given, place)
     source, base = preparing.prepare(given, place), preparing.fetch_base_model(given, place)
-    return {"source": source.uri, "base": base.uri, "jobs": list(map(str, jobs(given.recipe)))}
+    models = model_recipes(given, place.uri)
+    return {
+        "source": source.uri,
+        "base": base.uri,
+        "jobs": list(map(str, jobs(given.recipe))),
+        "models": models,
+    }
 
 
 @step
@@ -125,7 +132,7 @@ def assemble(recipe: str, workspace: str, store: str, written: str, *, card_path
 def finetune(recipe: str, workspace: str, dataset: str, base: str) -> tuple[str, dict[str, Any]]:
     """Adapter and merged weights; returns their URI and facts."""
     given, place = _open(recipe, workspace)
-    output = tuning.finetune(given, place, place.open(dataset), place.open(base))
+    output = finetune_where_it_belongs(given, place, place.open(dataset), place.open(base))
     return output.uri, {**output.manifest.facts, "digest": output.manifest.digest()}
 
 

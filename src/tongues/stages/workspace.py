@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,10 @@ class Workspace:
             raise StorageError("no finished output here", where=uri, fix="run the stage that makes it")
         return Output(uri, folder, manifest)
 
+    def quiet(self) -> "Workspace":
+        """The same workspace, which says nothing."""
+        return replace(self, say=lambda _: None)
+
     def finish(
         self,
         stage: str,
@@ -127,7 +131,7 @@ class Workspace:
     def _place(
         self, stage: str, recipe: Recipe, inputs: Mapping[str, Output | str], params: Any
     ) -> tuple["_Job", str, Path]:
-        key = work_key(stage, {n: _content(i) for n, i in inputs.items()}, digest_value(params))
+        key = key_of(stage, inputs, params)
         job = _Job(stage, key, recipe, {n: _link(i) for n, i in inputs.items()}, digest_value(params))
         return job, storage.join(self.uri, stage, key), self.local / stage / key
 
@@ -156,6 +160,11 @@ class Workspace:
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         return write_manifest(folder, manifest)
+
+
+def key_of(stage: str, inputs: Mapping[str, Output | str], params: Any) -> str:
+    """Name of a stage's finished folder; arguments as `Workspace.finish` takes them."""
+    return work_key(stage, {n: _content(i) for n, i in inputs.items()}, digest_value(params))
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,9 @@ class Recipe(Section):
     """Name of the run in reports and paths."""
     languages: Annotated[tuple[str, ...], Field(min_length=1)]
     """BCP-47 codes of the languages to teach."""
+    models: Literal["one", "per-language"] = "one"
+    """one: a single model learns all languages; per-language: each language has a model of its own, as TaCo's
+    adapters do, registered as MODEL-LANGUAGE. `RECIPE#LANGUAGE` names one of them."""
     seed: Annotated[int, Field(ge=0)] = 42
     """Of every draw: splits, mixing, adapter weights, order, dropout."""
     source: SourceSection
@@ -210,6 +213,50 @@ class Recipe(Section):
             values["translation"]["selection"] = chosen["selection"] or values["translation"]["selection"]
         return Recipe.model_validate(values | {"name": f"{self.name}-{name}".replace("+", "-")[:50]})
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What may stand behind a number sign after the recipe's address: languages or variants."""
+        if self.models == "per-language":
+            return self.languages
+        return (self.baseline, *(one.name for one in self.ablation))
+
+    def part(self, name: str) -> "Recipe":
+        """The recipe of one model alone: that of a language, or a variant of the ablation.
+
+        A language's is what it would be had somebody written it for that language, so its work is found by
+        the same digests.
+
+        Args:
+            name: one of `parts`.
+        """
+        return self._language(name) if self.models == "per-language" else self.variant(name)
+
+    def _language(self, lang: str) -> "Recipe":
+        values = self.model_dump(mode="json")
+        weights = values["dataset"]["mixture"]["languages"]
+        kept = {code: weight for code, weight in weights.items() if code in (lang, self.source.lang)}
+        values["dataset"]["mixture"]["languages"] = kept
+        values["registry"]["model"] = f"{self.registry.model}-{lang}".lower()
+        name = f"{self.name}-{lang}".lower()[:50]
+        return Recipe.model_validate(values | {"name": name, "languages": [lang], "models": "one"})
+
+    @model_validator(mode="after")
+    def _each_language_alone(self) -> Self:
+        if self.models == "one":
+            return self
+        if self.ablation:
+            raise ValueError(
+                "models: per-language, but an ablation compares single models; remove one of them"
+            )
+        for lang in self.languages:
+            try:
+                self.part(lang)
+            except ValidationError as error:
+                found = error.errors(include_url=False)
+                told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found)
+                raise ValueError(f"models: per-language: {lang}: {told}") from None
+        return self
+
     @model_validator(mode="after")
     def _someone_writes(self) -> Self:
         writing = [section.method for section in self.dataset.methods if getattr(section, "writes", False)]
@@ -249,6 +296,22 @@ class Recipe(Section):
             )
         if self.tuning.lora.variant == "dora":
             raise ValueError("serving.mode is adapter, but vLLM serves no DoRA adapter; set it to merged")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_can_spread(self) -> Self:
+        spread = [step for step, pool in self.node_pools.items() if pool.nodes > 1]
+        problems = [
+            f"node_pools.{step}.nodes: {step} runs in one pod, only finetune spreads; remove nodes"
+            for step in spread
+            if step != "finetune"
+        ]
+        if "finetune" in spread and self.tuning.preference is not None:
+            problems.append(
+                "node_pools.finetune.nodes: tuning.preference trains in one process; remove one of the two"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     @model_validator(mode="after")

@@ -1,15 +1,19 @@
 """Recipe sections: on which nodes a pipeline's steps run, which never changes what comes out."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from tongues.core.recipe.section import Section
 
 StepName = Literal[
     "prepare", "translate", "gather", "generate", "assemble", "finetune", "evaluate", "register", "promote"
 ]
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the device, not a place for files
+"""Where processes of one pod share memory."""
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
+"""Name of a Kubernetes object."""
 
 
 class TolerationSection(Section):
@@ -38,6 +42,9 @@ class NodePoolSection(Section):
     """Memory limit, such as 128G."""
     shared_memory: Quantity | None = None
     """Size of /dev/shm, such as 16Gi; it counts towards the memory limit."""
+    ephemeral_storage: Quantity | None = None
+    """Most of the node's disk that work in progress (downloads, checkpoints, weights) may take, such as
+    200Gi. A TrainJob's pods have it set aside for them; KFP lets a step's pod have a limit only."""
     node_selector: dict[str, str] = Field(default={})
     """Labels of the pool's nodes, such as cloud.google.com/gke-accelerator: nvidia-h100-80gb."""
     tolerations: tuple[TolerationSection, ...] = ()
@@ -46,3 +53,18 @@ class NodePoolSection(Section):
     """Longest time of one try."""
     retries: Annotated[int, Field(ge=0, le=10)] | None = None
     """Further tries after a crash; finished work is found again."""
+    nodes: Annotated[int, Field(ge=1, le=512)] = 1
+    """Pods that work together, each with what this pool says. Only finetune spreads: with more than 1 it is a
+    TrainJob of Kubeflow Trainer, and timeout_s counts from when that begins to run."""
+    queue: ObjectName | None = None
+    """LocalQueue of Kueue that a TrainJob waits in, for as long as it takes; absent: it does not wait."""
+    runtime: ObjectName = "torch-distributed"
+    """ClusterTrainingRuntime that a TrainJob is made from."""
+
+    @model_validator(mode="after")
+    def _queue_has_a_job(self) -> Self:
+        if self.queue and self.nodes == 1:
+            raise ValueError(
+                "queue is for a TrainJob, but nodes is 1; remove queue, or set nodes to 2 or more"
+            )
+        return self

@@ -1,0 +1,102 @@
+"""Finetune on several nodes: a TrainJob does the work, and this step sees to it that it is done."""
+
+import os
+from typing import Any
+
+from tongues.core.errors import KubernetesError, PreflightError, RecipeError, TuningError
+from tongues.core.images import CUDA
+from tongues.platform import storage
+from tongues.platform.kubernetes_api import KubernetesApi, in_cluster, namespace_here
+from tongues.platform.train_jobs import TrainJobs
+from tongues.stages.finetune import finetune, identity
+from tongues.stages.given import Given, kept_recipe, recipe_uri
+from tongues.stages.workspace import Output, Workspace, key_of
+from tongues.tuning.trainjob import Surroundings, surroundings_of, train_job
+
+_POD_ENV = "KFP_POD_NAME"
+"""KFP tells each step the name of its pod."""
+
+
+def finetune_where_it_belongs(given: Given, workspace: Workspace, dataset: Output, base: Output) -> Output:
+    """Finetune in this process, or as a TrainJob where a step on a cluster has several nodes for it.
+
+    On a machine of one's own the node pools count for nothing, as they do for every step.
+    """
+    pool = given.recipe.node_pools.get("finetune")
+    if pool is None or pool.nodes == 1 or not (in_cluster() and _POD_ENV in os.environ):
+        return finetune(given, workspace, dataset, base)
+    return finetune_on_nodes(given, workspace, dataset, base)
+
+
+def finetune_on_nodes(given: Given, workspace: Workspace, dataset: Output, base: Output) -> Output:
+    """Have a TrainJob do the work, unless it is done; one that is under way is followed.
+
+    Raises:
+        PreflightError: the nodes could not read the workspace.
+        KubernetesError: the cluster refused, or was away for too long.
+        TuningError: the job failed; with the last lines of its pods.
+    """
+    uri = storage.join(workspace.uri, "finetune", _key(given, dataset, base))
+    if storage.read_manifest_at(uri) is None:
+        _require_store(workspace)
+        api = KubernetesApi.here(workspace.say)
+        place = _own_surroundings(api)
+        kept_recipe(given.recipe, workspace.uri)
+        job = _job(given, workspace.uri, (dataset.uri, base.uri), place, key=_key(given, dataset, base))
+        TrainJobs(api, place.namespace, workspace.say).run(job)
+        if storage.read_manifest_at(uri) is None:
+            name = job["metadata"]["name"]
+            fix = "look at the log of its pods: kubectl logs -l jobset.sigs.k8s.io/jobset-name=" + name
+            raise TuningError("the TrainJob is complete and left no output", where=uri, fix=fix)
+    return workspace.open(uri)
+
+
+def rendered(given: Given, workspace_uri: str, *, namespace: str) -> dict[str, Any]:
+    """The TrainJob of a recipe whose data is not made yet: to look at, or to try on a cluster without effect.
+
+    Args:
+        given: the recipe.
+        workspace_uri: what its command names.
+        namespace: where it would stand.
+
+    Raises:
+        RecipeError: the recipe tunes in one pod.
+    """
+    place = Surroundings(namespace=namespace, image=CUDA)
+    inputs = (storage.join(workspace_uri, "assemble", "KEY"), storage.join(workspace_uri, "base", "KEY"))
+    return _job(given, workspace_uri, inputs, place, key=given.recipe.digest()[:20])
+
+
+def _job(
+    given: Given, workspace_uri: str, inputs: tuple[str, str], place: Surroundings, *, key: str
+) -> dict[str, Any]:
+    pool = given.recipe.node_pools.get("finetune")
+    if pool is None or pool.nodes == 1:
+        fix = "set it to 2 or more, or run it in one pod"
+        raise RecipeError(
+            [f"node_pools.finetune.nodes is 1, so there is no TrainJob. {fix}"], where=given.origin
+        )
+    dataset, base = inputs
+    command = ["tongues", "finetune", recipe_uri(given.recipe, workspace_uri), "--workspace", workspace_uri]
+    command += ["--dataset", dataset, "--base", base]
+    grace_s = given.recipe.tuning.safety.grace_s
+    return train_job(f"tongues-finetune-{key}", command, pool, place, grace_s=grace_s)
+
+
+def _key(given: Given, dataset: Output, base: Output) -> str:
+    return key_of("finetune", **identity(given, dataset, base))
+
+
+def _require_store(workspace: Workspace) -> None:
+    if storage.local_path(workspace.uri) is not None:
+        problem = f"workspace {workspace.uri}: other nodes cannot read this folder; name an s3:// prefix"
+        raise PreflightError([problem])
+
+
+def _own_surroundings(api: KubernetesApi) -> Surroundings:
+    name, namespace = os.environ[_POD_ENV], namespace_here()
+    pod = api.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+    if pod is None:
+        fix = f"check that {_POD_ENV} is the pod's name"
+        raise KubernetesError("this step's own pod is not there", where=f"{namespace}/{name}", fix=fix)
+    return surroundings_of(pod)

@@ -1,0 +1,73 @@
+"""The TrainJob that `tongues finetune --render` prints is one that an API server takes, field by field."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import chart_objects
+import crd_schemas
+import pytest
+import yaml
+
+needs_crds = pytest.mark.skipif(not chart_objects.CRDS.is_dir(), reason="needs CRDs; set TONGUES_CRDS")
+POOLS = {
+    "least": "{nodes: 2}",
+    "full": """{nodes: 4, gpus: 8, cpu: "64", memory: 512Gi, shared_memory: 64Gi, ephemeral_storage: 200Gi,
+      queue: gpu-queue, runtime: my-torch, timeout_s: 86400, node_selector: {pool: h100},
+      tolerations: [{key: nvidia.com/gpu, effect: NoSchedule}, {key: spot, operator: Equal, value: "1"}]}""",
+}
+
+
+def render(folder: Path, pool: str, *more: str) -> str:
+    recipe = folder / "recipe.yaml"
+    text = (chart_objects.ROOT / "recipes" / "taco.yaml").read_text()
+    recipe.write_text(text + f"\nnode_pools:\n  finetune: {pool}\n")
+    command = [Path(sys.executable).with_name("tongues"), "finetune", recipe, "--render", *more]
+    command += ["-w", "s3://bucket/tongues", "--namespace", "team-a"]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+@pytest.fixture(scope="module", params=list(POOLS))
+def job(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return dict(yaml.safe_load(render(tmp_path_factory.mktemp("render"), POOLS[request.param])))
+
+
+@needs_crds
+def test_rendered_job_strict_schema_valid(job: dict[str, Any]) -> None:
+    assert crd_schemas.problems(job) == []
+
+
+def test_rendered_job_keeps_the_rules_that_a_schema_does_not_check(job: dict[str, Any]) -> None:
+    assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", job["metadata"]["name"])
+    reserved = ("PET_NNODES", "PET_NPROC_PER_NODE", "PET_NODE_RANK", "PET_MASTER_ADDR", "PET_MASTER_PORT")
+    assert not [one for one in job["spec"]["trainer"]["env"] if one["name"] in reserved]
+    assert "podTemplateOverrides" not in job["spec"] and "podSpecOverrides" not in job["spec"]
+
+
+@needs_crds
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("spec",),
+        ("spec", "trainer"),
+        ("spec", "runtimePatches", 0),
+        ("spec", "runtimePatches", 0, "trainingRuntimeSpec", "template", "spec", "replicatedJobs", 0),
+    ],
+    ids=str,
+)
+def test_job_with_an_unknown_field_is_refused(job: dict[str, Any], where: tuple[Any, ...]) -> None:
+    broken = copy.deepcopy(job)
+    node: Any = broken
+    for key in where:
+        node = node[key]
+    node["misspelt"] = 1
+    assert any("misspelt" in problem for problem in crd_schemas.problems(broken))
+
+
+def test_json_is_the_same_object(tmp_path: Path) -> None:
+    printed = json.loads(render(tmp_path, POOLS["full"], "--json"))
+    assert printed == yaml.safe_load(render(tmp_path, POOLS["full"]))
