@@ -1,7 +1,7 @@
 """`tongues run`: the whole road, from the recipe to a promoted model."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -47,7 +47,8 @@ def _run_languages(
     """One model after the other; one that the gate refuses holds back no other."""
     from tongues.core.errors import GateRefusedError, TonguesError
 
-    summaries, refused = {}, {}
+    summaries: dict[str, Any] = {}
+    refused: dict[str, str] = {}
     for lang in languages:
         typer.echo(f"model {lang} ({len(summaries) + len(refused) + 1} of {len(languages)})", err=True)
         try:

@@ -53,7 +53,7 @@ def start_group(command: Sequence[str], *, env: Mapping[str, str], log: Path) ->
 
 def command_of(pid: int) -> str:
     """The command line of a live process; empty where there is none, or only its corpse."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     try:
         process = psutil.Process(pid)

@@ -97,7 +97,7 @@ def follower(workspace: Workspace, wanted: Wanted) -> Follower:
     mode = wanted.mode or known.section.mode
     servers, prepare = (_adapters if mode == "adapter" else _merged)(known, fetched)
     ports = Ports(aliases.resolve, prepare, fetched.discard, aliases.roll_back, RestrictedIdentifier())
-    settings = Settings(mode, wanted.poll_s, wanted.limits, os.environ.get(KEY_VARIABLE, ""))
+    settings = Settings(mode, wanted.poll_s, limits=wanted.limits, key=os.environ.get(KEY_VARIABLE, ""))
     return Follower(wanted.references, ports, servers, _door(home, wanted), home, settings, workspace.say)
 
 
