@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tongues.data.pair_similarity import (
+    BLOCK_TEXTS,
     HALF,
     LOW,
     SKETCH_BYTES,
@@ -121,17 +122,18 @@ class NearDuplicateFinder:
     def find(self) -> Removals:
         """Find the near duplicates among all texts added; nothing can be added after that."""
         self._files.close()
-        counts = np.concatenate([*self._counts, np.zeros(0, np.uint32)])
-        self._counts = [counts]
-        measure = Measure(self._shingles_path, counts, self._threshold)
+        texts = sum(map(len, self._counts))
+        whole = np.concatenate([*self._counts, np.zeros(-texts % BLOCK_TEXTS, np.uint32)])
+        counts, self._counts = whole[:texts], [whole[:texts]]
+        measure = Measure(self._shingles_path, whole, self._threshold)
         likely = Likely(self._sketches_path, min(SKETCH_BYTES, len(self._factors)), self._threshold)
         found, edges, crowded, turn = Removals.none(), Edges.none(), True, 0
         while crowded:
-            pairs, crowded = self._candidates(found.staying(len(counts)) & (counts > 0), counts, turn, likely)
+            pairs, crowded = self._candidates(found.staying(texts) & (counts > 0), counts, turn, likely)
             turn += 1
             more = measure.alike(pairs)
             edges = edges.with_more(more)
-            found = _decided(edges, len(counts))
+            found = _decided(edges, texts)
             crowded = crowded and len(more.before) > 0
         return found
 

@@ -20,7 +20,9 @@ SKETCH_BYTES = 64
 """Hashes of a text of which a byte is kept in its sketch, at most."""
 HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _PAIRS_AT_ONCE = 1 << 15
-_BLOCK_TEXTS = 16
+_LOOKS_AT_ONCE = 1 << 9
+"""Pairs whose sketches are looked at before their pages are given back: a page brings others along."""
+BLOCK_TEXTS = 16
 _DEVIATIONS = 3.5
 """Standard deviations below the threshold at which a sketch rules a pair out: one pair in 4,000."""
 
@@ -57,8 +59,8 @@ class Likely:
         if not len(pairs):
             return pairs
         with self._path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            steps = range(0, len(pairs), _PAIRS_AT_ONCE)
-            return np.concatenate([self._part(pairs[at : at + _PAIRS_AT_ONCE], view) for at in steps])
+            steps = range(0, len(pairs), _LOOKS_AT_ONCE)
+            return np.concatenate([self._part(pairs[at : at + _LOOKS_AT_ONCE], view) for at in steps])
 
     def _part(self, pairs: Numbers64, view: mmap.mmap) -> Numbers64:
         sketches = np.frombuffer(view, np.uint8).reshape(-1, self._size)
@@ -70,11 +72,17 @@ class Likely:
 
 
 class Measure:
-    """Measures candidate pairs on their real shingles, which are read from their file."""
+    """Measures candidate pairs on their real shingles, which are read from their file.
+
+    Args:
+        path: the shingles of all texts, one after the other.
+        counts: how many each text has; filled up with zeros to whole blocks of `BLOCK_TEXTS`.
+        threshold: Jaccard similarity from which two texts are alike.
+    """
 
     def __init__(self, path: Path, counts: Numbers32, threshold: float) -> None:
         self._path, self._threshold = path, threshold
-        self._blocks = np.pad(counts, (0, -len(counts) % _BLOCK_TEXTS)).reshape(-1, _BLOCK_TEXTS)
+        self._blocks = counts.reshape(-1, BLOCK_TEXTS)
         sizes = self._blocks.sum(axis=1, dtype=np.int64)
         self._starts = np.cumsum(sizes) - sizes
 
@@ -105,8 +113,8 @@ class Measure:
 
     def _begins(self, texts: Places) -> Places:
         """Where the shingles of each text begin; a number is kept per block of texts."""
-        blocks, within = np.divmod(texts, _BLOCK_TEXTS)
-        before = np.arange(_BLOCK_TEXTS) < within[:, None]
+        blocks, within = np.divmod(texts, BLOCK_TEXTS)
+        before = np.arange(BLOCK_TEXTS) < within[:, None]
         skipped = np.where(before, self._blocks[blocks], 0).sum(axis=1, dtype=np.int64)
         found: Places = self._starts[blocks] + skipped
         return found

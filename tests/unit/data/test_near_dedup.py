@@ -103,7 +103,12 @@ def test_near_duplicates_do_not_depend_on_how_much_is_in_memory_at_a_time(
     draw = random.Random(6)
     texts = [" ".join(changed(drawn(random.Random(n % 25)), draw, 0.04)) for n in range(200)]
     whole = found(tmp_path / "a", texts)
-    for name in ("near_dedup._TEXTS_AT_ONCE", "near_dedup._EDGES_AT_ONCE", "pair_similarity._PAIRS_AT_ONCE"):
+    for name in (
+        "near_dedup._TEXTS_AT_ONCE",
+        "near_dedup._EDGES_AT_ONCE",
+        "pair_similarity._PAIRS_AT_ONCE",
+        "pair_similarity._LOOKS_AT_ONCE",
+    ):
         monkeypatch.setattr(f"tongues.data.{name}", 17)
     parts = found(tmp_path / "b", texts)
     assert whole.survivor.tolist() == parts.survivor.tolist() and whole.stays.sum() < 150
