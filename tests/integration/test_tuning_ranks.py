@@ -37,11 +37,13 @@ def environment(tuning: dict[str, Any], more: dict[str, str] | None = None) -> d
     return given | own | (more or {})
 
 
-def start(base: Path, out: Path, tuning: dict[str, Any], launcher: Sequence[str]) -> subprocess.Popen[str]:
+def start(
+    base: Path, out: Path, tuning: dict[str, Any], launcher: Sequence[str], hold: int = -1
+) -> subprocess.Popen[str]:
     command = [*launcher, str(SERVERS / "tuning_job.py"), str(base), str(out)]
     return subprocess.Popen(
         command,
-        env=environment(tuning),
+        env=environment(tuning, {"TUNING_HOLD": str(hold)}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -59,10 +61,14 @@ def train(
     return stdout.split("done ")[1].split(), stderr
 
 
-def kill_all(process: subprocess.Popen[str]) -> None:
-    """torchrun and all that it has started; those have sessions of their own."""
+def kill_at(step: int, base: Path, out: Path, tuning: dict[str, Any]) -> None:
+    """kill -9 of torchrun and of all that it has started, when they have done a step."""
+    process = start(base, out, tuning, TORCHRUN, hold=step)
+    assert process.stdout is not None
+    assert any(line == f"step {step}\n" for line in process.stdout)
     for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
         one.kill()
+    assert process.wait(timeout=100) == -signal.SIGKILL
 
 
 def log(out: Path) -> list[dict[str, float]]:
@@ -149,16 +155,8 @@ def test_all_processes_killed_twice_end_with_the_losses_and_weights_of_an_uninte
         "hardware": {"sharding": sharding},
     }
     train(base, tmp_path / "whole", tuning)
-    draw = random.Random(11)
-    for _ in range(2):
-        process = start(base, tmp_path / "killed", tuning, TORCHRUN)
-        steps = draw.randint(4, 6)
-        assert process.stdout is not None
-        for line in process.stdout:
-            steps -= line.startswith("step")
-            if steps == 0:
-                kill_all(process)
-        assert process.wait(timeout=100) == -signal.SIGKILL
+    for step in sorted(random.Random(11).sample(range(4, 14), 2)):
+        kill_at(step, base, tmp_path / "killed", tuning)
     (steps_run, resumed_from), _ = train(base, tmp_path / "killed", tuning)
     assert int(resumed_from) >= 3
     assert int(steps_run) == 14 - int(resumed_from)
@@ -168,12 +166,7 @@ def test_all_processes_killed_twice_end_with_the_losses_and_weights_of_an_uninte
 
 def test_checkpoint_of_two_processes_is_gone_on_from_by_one(base: Path, tmp_path: Path) -> None:
     # Without dropout nothing depends on which process sees which row.
-    process = start(base, tmp_path / "out", PLAIN, TORCHRUN)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("step 5"):
-            kill_all(process)
-    process.wait(timeout=100)
+    kill_at(5, base, tmp_path / "out", PLAIN)
     (_, resumed_from), _ = train(base, tmp_path / "out", PLAIN, launcher=[sys.executable])
     train(base, tmp_path / "whole", PLAIN, launcher=[sys.executable])
     assert resumed_from == "3"
@@ -209,9 +202,7 @@ def lines_until(process: subprocess.Popen[str], wanted: str) -> Iterator[str]:
             return
 
 
-def test_stage_starts_two_processes_is_evicted_and_goes_on_and_is_found_finished(
-    base: Path, tmp_path: Path
-) -> None:
+def test_stage_starts_two_processes_and_is_evicted_after_a_saved_step(base: Path, tmp_path: Path) -> None:
     tuning = {"max_steps": 400, "hardware": {"processes": 2}}
     process = stage(str(tmp_path / "work"), tmp_path, base, tuning)
     said = "".join(lines_until(process, "step 3/"))

@@ -1,11 +1,12 @@
 """One training of a tiny model, to be killed or shared: ``tuning_job.py BASE OUT [MIRROR_URI]``.
 
 It says each step. What the recipe would say besides stands in TUNING_JOB, as JSON. Under torchrun it is
-one of its processes.
+one of its processes. At the step in TUNING_HOLD it waits.
 """
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -38,6 +39,13 @@ def record(number: int) -> Record:
     )
 
 
+def said_and_held(row: dict[str, float]) -> None:
+    """Say the step; at the one that TUNING_HOLD names, wait to be killed."""
+    print("step", row["step"], flush=True)
+    if row["step"] == float(os.environ.get("TUNING_HOLD", "-1")):
+        signal.pause()
+
+
 def main(base: str, out: str, mirror_uri: str | None = None) -> None:
     """Train to the end, saying each step on standard output."""
     torch.set_num_threads(1)
@@ -54,7 +62,7 @@ def main(base: str, out: str, mirror_uri: str | None = None) -> None:
             out=Path(out),
             section=section,
             seed=3,
-            on_step=lambda row: print("step", row["step"], flush=True),
+            on_step=said_and_held,
             eviction=eviction,
             mirror_uri=mirror_uri,
         )
