@@ -33,6 +33,7 @@ from tongues.cli import (
     runs,
     serve,
     submit,
+    suite,
     translate,
     watch,
 )  # fmt: skip
@@ -74,6 +75,7 @@ for verb in (
 ):
     app.command(name=verb.__name__.rsplit(".", 1)[-1])(getattr(verb, verb.__name__.rsplit(".", 1)[-1]))
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(suite.app, name="suite")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(ledger.app, name="ledger")
 
