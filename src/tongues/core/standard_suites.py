@@ -15,6 +15,11 @@ from tongues.core.languages import languages
 HARNESS_VERSION = "0.4.13"
 """The release of lm-evaluation-harness whose tasks are named."""
 SUITE_NAMES = ("quick", "sphinx", "taco", "crossin", "ultralink")
+SET_NAMES = (
+    "arc", "belebele", "boolq", "cross_logiqa", "cross_mmlu", "cross_xquad", "gsm8k", "hellaswag", "mgsm",
+    "mmlu", "piqa", "xcopa", "xquad", "xstorycloze", "xwinograd",
+)  # fmt: skip
+"""Sets that are tasks of their own in scores and policies, over all suites."""
 Origin = Literal[
     "written in English",
     "written in each language",

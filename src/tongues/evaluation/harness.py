@@ -150,7 +150,10 @@ def open_harness_set(
     _check_release()
     task, langs = about.task, list(rows) if rows is not None else list(about.languages)
     tasks = {
-        lang: dict(_open_task(about, task, lang, part, rows and rows[lang], hub) for part in task.parts)
+        lang: dict(
+            _open_task(about, task, lang, part, None if rows is None else rows[lang], hub)
+            for part in task.parts
+        )
         for lang in langs
     }
     content = digest_value([hub] if rows is None else {lang: list(found) for lang, found in rows.items()})

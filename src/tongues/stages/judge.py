@@ -115,7 +115,8 @@ class _Judging:
             lang: list(zip(mine, theirs, strict=True))
             for (lang, mine), theirs in zip(_open(candidate).items(), _open(other).values(), strict=True)
         }
-        return self._compared(role, pairs, {"candidate": candidate, "other": other})
+        both: dict[str, Output | str] = {"candidate": candidate, "other": other}
+        return self._compared(role, pairs, both)
 
     def against_references(self, scored: Output) -> Output:
         """A model's answers against the suite's reference answers, as in OMGEval (arXiv 2402.13524)."""
@@ -127,7 +128,10 @@ class _Judging:
             ]
             for lang, samples in _open(scored).items()
         }
-        named = {"candidate": scored, "references": digest_value(sorted(self.references.values()))}
+        named: dict[str, Output | str] = {
+            "candidate": scored,
+            "references": digest_value(sorted(self.references.values())),
+        }
         return self._compared("reference", {lang: both for lang, both in pairs.items() if both}, named)
 
     def _compared(self, other: str, pairs: Mapping[str, Pairs], inputs: dict[str, Output | str]) -> Output:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tongues.core.errors import DataError
 from tongues.core.recipe import EvaluationSection, SuiteSection
-from tongues.core.standard_suites import SUITE_NAMES, standard_suite
+from tongues.core.standard_suites import SET_NAMES, SUITE_NAMES, standard_suite
 from tongues.evaluation.cross import WORDINGS, CrossSet, mapped, read_cross
 from tongues.evaluation.drawing import drawn
 from tongues.evaluation.runner import Done
@@ -32,6 +32,11 @@ def test_suite_has_its_sets_a_version_and_sources(name: str) -> None:
     assert [one.name for one in suite.sets] == SETS[name].split()
     assert suite.version >= 1
     assert all(one.source and one.about for one in suite.sets)
+
+
+def test_set_names_are_those_of_all_suites() -> None:
+    own = {one.name for name in SUITE_NAMES for one in standard_suite(name).sets if not one.fills}
+    assert sorted(own) == list(SET_NAMES)
 
 
 def test_text_of_people_is_told_from_text_of_machines() -> None:

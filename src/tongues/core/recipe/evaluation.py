@@ -8,7 +8,7 @@ from tongues.core.recipe.engines import OpenAIEngine
 from tongues.core.recipe.section import Name, Section, Share
 from tongues.core.recipe.translation import BudgetSection
 from tongues.core.shipped import shipped_folder
-from tongues.core.standard_suites import StandardSet, standard_suite
+from tongues.core.standard_suites import SET_NAMES, StandardSet, standard_suite
 
 LANG = "{lang}"
 """Stands in the URI of a published set for the BCP-47 code: those sets have one file per language."""
@@ -198,7 +198,7 @@ class EvaluationSection(Section):
         return self.max_chain_tokens or 4 * self.max_new_tokens
 
 
-MeasureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
+MeasureName = Annotated[str, Field(pattern=rf"^({'|'.join((*_TASKS, *SET_NAMES))})/[a-z][a-z0-9_]*$")]
 """Task (or standard set) and metric, as they stand in scores and MLflow with a language between them."""
 
 
