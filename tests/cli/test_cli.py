@@ -50,6 +50,7 @@ def test_the_promised_verbs_are_there():
         "chat",
         "compile",
         "recipe",
+        "suite",
         "lineage",
         "ledger",
         "doctor",

@@ -35,6 +35,7 @@ from tongues.cli import (
     serving,
     sign,
     submit,
+    suite,
     translate,
     watch,
 )  # fmt: skip
@@ -79,6 +80,7 @@ for verb in (
 ):
     app.command(name=verb.__name__.rsplit(".", 1)[-1])(getattr(verb, verb.__name__.rsplit(".", 1)[-1]))
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(suite.app, name="suite")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(sign.app, name="sign")
 app.add_typer(ledger.app, name="ledger")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tongues.core.errors import RecipeError
+from tongues.core.shipped import shipped_folder
 
 if TYPE_CHECKING:
     from tongues.stages.flow import Flow
@@ -38,17 +38,3 @@ def open_flow(recipe: str, workspace: str, *, replay_only: bool = False) -> "Flo
 def shipped_recipes() -> dict[str, Path]:
     """Name to file of the recipes that come with tongues."""
     return {path.stem: path for path in sorted(shipped_folder("recipes").glob("*.yaml"))}
-
-
-def shipped_folder(name: str) -> Path:
-    """A folder that the wheel carries inside the package and a checkout at its top level.
-
-    Raises:
-        RecipeError: neither is there.
-    """
-    package = Path(__file__).resolve().parents[1]
-    checkout = package.parents[1] / ("pipelines/compiled" if name == "compiled" else name)
-    for folder in (package / name, checkout):
-        if folder.is_dir():
-            return folder
-    raise RecipeError([f"this installation carries no {name}"], where=str(package), fix="reinstall tongues")

@@ -103,8 +103,9 @@ def _ablate(recipe: str, workspace: str, *, as_json: bool) -> None:
 
 
 def _through_kfp(origin: str, recipe: str, workspace: str) -> None:
-    from tongues.cli.opening import open_workspace, shipped_folder
+    from tongues.cli.opening import open_workspace
     from tongues.core.progress import say_on_stderr
+    from tongues.core.shipped import shipped_folder
     from tongues.platform.pipelines import run_local
 
     place = open_workspace(workspace)

@@ -83,8 +83,8 @@ def _compiled(pipeline: Path | None, given: "Given") -> Iterator[Path]:
     """The pipeline's file: named, shipped, or compiled for the recipe's node pools."""
     import tempfile
 
-    from tongues.cli.opening import shipped_folder
     from tongues.core.errors import PreflightError
+    from tongues.core.shipped import shipped_folder
     from tongues.platform.pipelines import compile_pipelines
 
     pools, name = given.recipe.node_pools, _PIPELINES[given.recipe.models]

@@ -41,6 +41,7 @@ class Scores(BaseModel):
         languages: taught languages, as in the recipe.
         measurements: "task/language/metric" to measurement.
         signatures: metric to sacrebleu signature or formula reference.
+        unmeasured: set of the suite, or set/language, that could not be loaded, to the reason.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +54,7 @@ class Scores(BaseModel):
     languages: tuple[str, ...]
     measurements: dict[str, Measurement]
     signatures: dict[str, str] = Field(default_factory=dict)
+    unmeasured: dict[str, str] = Field(default_factory=dict)
 
     def get(self, task: str, lang: str, metric: str) -> Measurement | None:
         """One measurement, or None where it was not taken."""

@@ -44,12 +44,21 @@ class TranslationItem:
 
 @dataclass(frozen=True, slots=True)
 class OpenItem:
-    """One open question, to be answered in its own language: id, BCP-47 code, prompt, kind of question."""
+    """One open question, to be answered in its own language.
+
+    Args:
+        id: the question's identity, the same in every language.
+        lang: BCP-47 code.
+        prompt: the question.
+        category: kind of question.
+        reference: a reference model's answer, which a judge compares others with; empty where there is none.
+    """
 
     id: str
     lang: str
     prompt: str
     category: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +160,11 @@ def translation_item(line: Line, problems: list[str]) -> TranslationItem | None:
 def open_item(line: Line, problems: list[str]) -> OpenItem | None:
     """One row of "open"; None, with the reasons noted, where it is broken."""
     texts = _texts(line, ("id", "lang", "prompt"), problems)
-    category = line.row.get("category", "")
-    if not isinstance(category, str):
-        problems.append(f"{line.where}: 'category' is not a text")
+    more = {key: line.row.get(key, "") for key in ("category", "reference")}
+    if wrong := [key for key, value in more.items() if not isinstance(value, str)]:
+        problems += [f"{line.where}: {key!r} is not a text" for key in wrong]
         return None
-    return OpenItem(**texts, category=category) if texts else None
+    return OpenItem(**texts, **more) if texts else None
 
 
 def answer_item(line: Line, problems: list[str]) -> AnswerItem | None:

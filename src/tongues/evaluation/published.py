@@ -36,7 +36,7 @@ def read_published(format: str, files: Mapping[str, Path]) -> list[dict[str, Any
     """Rows of all languages, as the suite's own files have them.
 
     Args:
-        format: "xcopa", "vicuna", "xquad", "mgsm" or "humaneval".
+        format: "xcopa", "vicuna", "xquad", "mgsm", "humaneval" or "flores".
         files: BCP-47 code to the file of that language.
 
     Raises:
@@ -117,10 +117,16 @@ def _humaneval(text: str, _: str) -> Rows:
         }
 
 
+def _flores(text: str, _: str) -> Rows:
+    for number, line in enumerate(text.rstrip("\n").split("\n")):
+        yield {"id": f"flores-{number}", "text": line.strip()}
+
+
 _READERS: dict[str, Callable[[str, str], Rows]] = {
     "xcopa": _xcopa,
     "vicuna": _vicuna,
     "xquad": _xquad,
     "mgsm": _mgsm,
     "humaneval": _humaneval,
+    "flores": _flores,
 }

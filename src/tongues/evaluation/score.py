@@ -1,7 +1,7 @@
 """Score one model on one suite: samples per task and language, then every figure over them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,7 @@ from tongues.evaluation.overlap import METRICS, Overlap
 from tongues.evaluation.runner import Runner
 from tongues.evaluation.samples import Sample, read_finished, write_samples
 from tongues.evaluation.sandbox import Limits
+from tongues.evaluation.sets import MeasuredSet
 from tongues.evaluation.suite import Suite
 from tongues.evaluation.tasks import (
     PROMPT_FORMATS,
@@ -90,7 +91,8 @@ def score_model(
         limits=_limits(section.generated_code),
     )
     key = digest_value([model_sha256, suite_sha256, __version__, answers.kind, section.runner])
-    measurements, signatures = measure(_ask_all(asking, out / SAMPLES_FOLDER, key))
+    found = _ask_all(asking, out / SAMPLES_FOLDER, key)
+    measurements, signatures = measure(found, suite.sets)
     scores = Scores(
         role=role,
         model=name,
@@ -101,6 +103,7 @@ def score_model(
         languages=suite.languages,
         measurements=measurements,
         signatures=signatures | _method(section, answers),
+        unmeasured=dict(suite.unmeasured),
     )
     write_atomically(out / SCORES_NAME, canonical_json(scores.model_dump(mode="json")))
     return scores
@@ -138,12 +141,17 @@ def _ask_all(asking: Asking, folder: Path, key: str) -> Answers:
         ("qa", ask_qa, list(suite.qa)),
         ("math", ask_math, list(suite.math)),
         ("code", ask_code, list(suite.code)),
+        *((one.name, partial(_ask_set, one), list(one.langs)) for one in suite.sets),
     ]
     return {
         (task, lang): samples
         for task, ask, langs in work
         for lang, samples in _ask_task(asking, ask, langs, folder / task, key).items()
     }
+
+
+def _ask_set(one: MeasuredSet, asking: Asking, langs: Sequence[str]) -> list[Sample]:
+    return one.ask(asking.model, langs, asking.max_new_tokens, asking.done)
 
 
 def _ask_task(asking: Asking, ask: Ask, langs: list[str], folder: Path, key: str) -> dict[str, list[Sample]]:
@@ -159,11 +167,14 @@ def _ask_task(asking: Asking, ask: Ask, langs: list[str], folder: Path, key: str
     return {lang: finished[lang] for lang in langs}
 
 
-def measure(answers: Answers) -> tuple[dict[str, Measurement], dict[str, str]]:
+def measure(
+    answers: Answers, sets: Sequence[MeasuredSet] = ()
+) -> tuple[dict[str, Measurement], dict[str, str]]:
     """Take every figure that the samples allow.
 
     Args:
         answers: (task, language) to samples, aligned by item within a task.
+        sets: sets of a standard suite, whose names are tasks here, too.
 
     Returns:
         "task/language/metric" to measurement, and metric to signature or formula.
@@ -171,7 +182,7 @@ def measure(answers: Answers) -> tuple[dict[str, Measurement], dict[str, str]]:
     measurements: dict[str, Measurement] = {}
     signatures = dict(FORMULAS)
     for (task, lang), samples in answers.items():
-        if not samples:
+        if not samples or task not in _MEASURED:
             continue
         figures = _MEASURED[task](samples) | _formatted(samples)
         measurements |= {f"{task}/{lang}/{metric}": figure for metric, figure in figures.items()}
@@ -179,6 +190,10 @@ def measure(answers: Answers) -> tuple[dict[str, Measurement], dict[str, str]]:
             overlaps = {metric: overlap(metric, samples) for metric in METRICS}
             measurements |= {f"{task}/{lang}/{m}": o.measure() for m, o in overlaps.items()}
             signatures |= {f"{task}/{lang}/{m}": o.signature for m, o in overlaps.items()}
+    for one in sets:
+        own = {lang: samples for (task, lang), samples in answers.items() if task == one.name and samples}
+        measurements |= {f"{one.name}/{figure}": value for figure, value in one.measure(own).items()}
+        signatures |= one.signature()
     return measurements | _all_choices(answers), signatures
 
 

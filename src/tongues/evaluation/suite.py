@@ -7,7 +7,6 @@ optional solution. One JSON object per line. Nothing is scored before every
 line of every file is known to be sound.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 from tongues.core.digests import digest_value
 from tongues.core.errors import PreflightError
+from tongues.evaluation.drawing import by_digest
 from tongues.evaluation.items import (
     LETTERS,
     AnswerItem,
@@ -31,6 +31,7 @@ from tongues.evaluation.items import (
     read_lines,
     translation_item,
 )
+from tongues.evaluation.sets import MeasuredSet
 
 __all__ = ["LETTERS", "Suite", "load_suite"]
 
@@ -53,6 +54,8 @@ class Suite:
         qa: questions about a text; empty if not named.
         math: word problems; empty if not named.
         code: programs to be written; empty if not named.
+        sets: sets of a standard suite that have tasks of their own.
+        unmeasured: set of the standard suite, or set/language, that cannot be asked, to the reason.
 
     A set in its published format may lack languages; then its task does.
     """
@@ -66,6 +69,8 @@ class Suite:
     qa: ByLanguage[AnswerItem] = field(default_factory=dict)
     math: ByLanguage[AnswerItem] = field(default_factory=dict)
     code: ByLanguage[CodeItem] = field(default_factory=dict)
+    sets: tuple[MeasuredSet, ...] = ()
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def all_languages(self) -> tuple[str, ...]:
@@ -83,14 +88,17 @@ class Suite:
             [asdict(item) for items in self.math.values() for item in items],
         ]
         rows += [[asdict(item) for items in self.code.values() for item in items]] if self.code else []
-        return digest_value([self.source_lang, list(self.languages), rows])
+        # Only where there are sets: suites without any keep their digest.
+        own: list[object] = [self.source_lang, list(self.languages), rows]
+        return digest_value(own + ([[one.sha256 for one in self.sets]] if self.sets else []))
 
     @property
     def work_items(self) -> int:
         """Items to be scored for one model: what progress counts up to."""
         translated = [self.translation[lang] for lang in self.languages if self.translation]
         others = (self.choices, self.open, self.qa, self.math, self.code)
-        return sum(map(len, [*translated, *(items for task in others for items in task.values())]))
+        own = sum(map(len, [*translated, *(items for task in others for items in task.values())]))
+        return own + sum(one.size for one in self.sets)
 
     def limited(self, items: int | None) -> "Suite":
         """The same suite with at most so many items per task and language; None takes all.
@@ -108,12 +116,13 @@ class Suite:
             qa=_drawn(self.qa, items),
             math=_drawn(self.math, items),
             code=_drawn(self.code, items),
+            sets=tuple(one.limited(items) for one in self.sets),
         )
 
 
 def _drawn(by_lang: ByLanguage[Item], size: int) -> dict[str, tuple[Item, ...]]:
     ids = [item.id for item in next(iter(by_lang.values()), ())]
-    kept = set(sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())[:size])
+    kept = set(by_digest(ids)[:size])
     return {lang: tuple(i for i in items if i.id in kept) for lang, items in by_lang.items()}
 
 

@@ -14,6 +14,18 @@ def is_hub(uri: str) -> bool:
     return uri.startswith("hf://")
 
 
+def revision_of(uri: str) -> tuple[str, str]:
+    """Name and revision of a data set: hf://ORG/NAME@REVISION.
+
+    Raises:
+        StorageError: the address is not of that form.
+    """
+    parts = _ADDRESS.fullmatch(uri)
+    if parts is None or parts["config"]:
+        raise StorageError("no hub address", where=uri, fix="write hf://ORG/NAME@REVISION")
+    return parts["name"], parts["revision"]
+
+
 def stream_rows(uri: str) -> Iterator[tuple[str, Any]]:
     """The rows of the split "train", in order, nothing kept on disk.
 

@@ -1,11 +1,12 @@
 """Judge: have a chat model rate the answers to open questions, and compare the candidate's with others'."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from tongues.core.digests import canonical_json
+from tongues.core.digests import canonical_json, digest_value
 from tongues.core.manifest import write_atomically
 from tongues.core.progress import LineProgress
 from tongues.core.recipe.evaluation import JudgeSection
@@ -25,6 +26,7 @@ from tongues.stages.workspace import Output, Report, Workspace
 
 Work = Callable[[Path], Report]
 Role = Literal["base", "candidate", "champion"]
+Pairs = Sequence[tuple[Sample, Sample]]
 VERDICTS_FOLDER, JUDGED_NAME = "verdicts", "judged.json"
 _IN_KEY = {"model", "temperature", "max_output_tokens"}
 _PROTOCOL = (
@@ -58,9 +60,11 @@ def judge(
         role: (_Judging(given, workspace, suite, section).single(role, output),)
         for role, output in scored.items()
     }
-    for role, output in scored.items() if section.pairwise and "candidate" in scored else ():
-        if role != "candidate":
-            judging = _Judging(given, workspace, suite, section)
+    judging = _Judging(given, workspace, suite, section)
+    for role, output in scored.items() if section.pairwise else ():
+        if judging.references:
+            found[role] += (judging.against_references(output),)
+        if role != "candidate" and "candidate" in scored:
             found["candidate"] += (judging.pairs(scored["candidate"], role, output),)
     return found
 
@@ -80,7 +84,9 @@ class _Judging:
 
     def __init__(self, given: Given, workspace: Workspace, suite: Suite, section: JudgeSection) -> None:
         self.given, self.workspace, self.suite, self.section = given, workspace, suite, section
-        self.questions = {(lang, i.id): i.prompt for lang, items in suite.open.items() for i in items}
+        items = {(lang, i.id): i for lang, items in suite.open.items() for i in items}
+        self.questions = {key: item.prompt for key, item in items.items()}
+        self.references = {key: item.reference for key, item in items.items() if item.reference}
 
     def single(self, role: Role, scored: Output) -> Output:
         """Every answer by itself; equal answers of two models are judged once, by the ledger."""
@@ -105,27 +111,45 @@ class _Judging:
 
     def pairs(self, candidate: Output, role: Role, other: Output) -> Output:
         """The candidate's answers against another model's."""
+        pairs = {
+            lang: list(zip(mine, theirs, strict=True))
+            for (lang, mine), theirs in zip(_open(candidate).items(), _open(other).values(), strict=True)
+        }
+        both: dict[str, Output | str] = {"candidate": candidate, "other": other}
+        return self._compared(role, pairs, both)
 
+    def against_references(self, scored: Output) -> Output:
+        """A model's answers against the suite's reference answers, as in OMGEval (arXiv 2402.13524)."""
+        pairs = {
+            lang: [
+                (s, dataclasses.replace(s, got=self.references[lang, s.id]))
+                for s in samples
+                if (lang, s.id) in self.references
+            ]
+            for lang, samples in _open(scored).items()
+        }
+        named: dict[str, Output | str] = {
+            "candidate": scored,
+            "references": digest_value(sorted(self.references.values())),
+        }
+        return self._compared("reference", {lang: both for lang, both in pairs.items() if both}, named)
+
+    def _compared(self, other: str, pairs: Mapping[str, Pairs], inputs: dict[str, Output | str]) -> Output:
         def work(folder: Path) -> Report:
             measurements: dict[str, Measurement] = {}
-            mine, theirs = _open(candidate), _open(other)
             with open_ledger(self.workspace, f"judge-{folder.name}") as ledger:
-                for lang in mine:
-                    both = list(zip(mine[lang], theirs[lang], strict=True))
-                    writer, progress = (
-                        self._writer(ledger, lang, folder),
-                        self._progress(role, lang, 2 * len(both)),
-                    )
-                    found = compare_pairs(
-                        self._asked(mine[lang]), both, writer, self.section.engine.model, progress
-                    )
+                for lang, both in pairs.items():
+                    writer = self._writer(ledger, lang, folder)
+                    progress = self._progress(other, lang, 2 * len(both))
+                    asked = self._asked([mine for mine, _ in both])
+                    found = compare_pairs(asked, both, writer, self.section.engine.model, progress)
                     flat = [verdict for orders in found for verdict in orders]
                     write_verdicts(folder / VERDICTS_FOLDER / f"{lang}.parquet", flat)
-                    figures = won(found, role, self.section.max_unreadable_share)
+                    figures = won(found, other, self.section.max_unreadable_share)
                     measurements |= {f"open/{lang}/{metric}": one for metric, one in figures.items()}
-            return self._report(folder, measurements, {f"win_rate_{role}": _PAIRS})
+            return self._report(folder, measurements, {f"win_rate_{other}": _PAIRS})
 
-        return self._finish(f"judge-against-{role}", {"candidate": candidate, "other": other}, work)
+        return self._finish(f"judge-against-{other}", inputs, work)
 
     def _asked(self, samples: Sequence[Sample]) -> list[str]:
         """The questions as the suite has them, without what a chain's request adds."""
@@ -137,7 +161,7 @@ class _Judging:
         budget = Budget(self.section.budget, share=share, spent=spent, account=account)
         return Writer(self.section.engine, ledger, budget, lang, replay_only=self.section.replay_only)
 
-    def _progress(self, role: Role, lang: str, total: int) -> LineProgress:
+    def _progress(self, role: str, lang: str, total: int) -> LineProgress:
         return LineProgress(f"judge {role} {lang}", total, "verdicts", say=self.workspace.say)
 
     def _report(self, folder: Path, found: dict[str, Measurement], signatures: dict[str, str]) -> Report:

@@ -15,7 +15,7 @@ from tongues.platform.mlflow_connection import reach, resolve_tracking_uri
 from tongues.platform.model_versions import source_problem
 from tongues.stages.given import Given
 from tongues.stages.passages import passage_problems
-from tongues.stages.suite_files import partial_tasks, published_uris
+from tongues.stages.suite_files import published_uris
 from tongues.stages.workspace import Workspace
 from tongues.translation.chain import check_chain
 from tongues.tuning.base_model import check_base
@@ -88,7 +88,10 @@ def _suite_files(given: Given) -> None:
     missing = [
         f"evaluation.suite.{task}_uri: no such file: {uri}"
         for task, uri in suite.uris.items()
-        if not (published_uris(uri, languages) if LANG in uri else storage.exists(uri))
+        if task not in suite.filled
+        and not (
+            published_uris(uri, languages, suite.format_of(task)) if LANG in uri else storage.exists(uri)
+        )
     ]
     if missing:
         raise PreflightError(missing)
@@ -97,7 +100,8 @@ def _suite_files(given: Given) -> None:
 def _suite(given: Given) -> None:
     """Read the suite itself where it lies on this disk; a remote one is read when it is needed."""
     section, source = given.located.evaluation.suite, given.recipe.source.lang
-    own = {task: storage.local_path(uri) for task, uri in section.uris.items() if LANG not in uri}
+    uris = {task: uri for task, uri in section.uris.items() if task not in section.filled}
+    own = {task: storage.local_path(uri) for task, uri in uris.items() if LANG not in uri}
     if own and all(path is not None and path.is_file() for path in own.values()):
         load_suite(
             section.name,
@@ -110,10 +114,11 @@ def _suite(given: Given) -> None:
             math=own.get("math"),
             code=own.get("code"),
         )
-    for task in partial_tasks(section):
-        uris = published_uris(section.uris[task], (source, *given.recipe.languages))
-        paths = {lang: storage.local_path(uri) for lang, uri in uris.items()}
-        read_published(section.format_of(task), {lang: path for lang, path in paths.items() if path})
+    for task in (task for task in uris if LANG in uris[task]):
+        format = section.format_of(task)
+        there = published_uris(uris[task], (source, *given.recipe.languages), format)
+        paths = {lang: storage.local_path(uri) for lang, uri in there.items()}
+        read_published(format, {lang: path for lang, path in paths.items() if path})
 
 
 def _judge(given: Given) -> None:

@@ -5,22 +5,25 @@ that everything behind it (decontamination, too) reads one format.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tongues.core.digests import digest_value
-from tongues.core.errors import PreflightError
+from tongues.core.errors import PreflightError, TonguesError
+from tongues.core.languages import language
 from tongues.core.manifest import write_atomically
 from tongues.core.recipe.evaluation import LANG, SuiteSection
 from tongues.evaluation.published import FILE_CODES, read_published
 from tongues.evaluation.suite import Suite, load_suite
 from tongues.platform import storage
 from tongues.stages.given import Given
+from tongues.stages.standard_sets import NO_PLACE, open_standard_sets
 from tongues.stages.workspace import Workspace
 
 
 def fetch_suite_files(given: Given, workspace: Workspace) -> dict[str, Path]:
-    """Fetch the files the suite names.
+    """Fetch the files the suite names; those of a standard suite only where they are there.
 
     Returns:
         Task (those the recipe has) to a local file in the suite's own format.
@@ -28,48 +31,94 @@ def fetch_suite_files(given: Given, workspace: Workspace) -> dict[str, Path]:
     Raises:
         PreflightError: a published set has a file for none of the languages, or is not what it should be.
     """
-    section, downloads = given.located.evaluation.suite, workspace.local / "downloads"
-    return {
-        task: _published(given, task, uri, downloads / task)
-        if section.format_of(task) != "tongues"
-        else storage.fetch_file(uri, downloads / task / Path(uri).name)
-        for task, uri in section.uris.items()
-    }
+    return _fetch(given, workspace)[0]
+
+
+def _fetch(given: Given, workspace: Workspace) -> tuple[dict[str, Path], dict[str, str]]:
+    """The files, and sets of the standard suite to the reason why theirs cannot be had."""
+    section = given.located.evaluation.suite
+    files, unmeasured = dict[str, Path](), dict[str, str]()
+    for task, uri in section.uris.items():
+        try:
+            files[task] = _file(given, task, uri, workspace.local / "downloads" / task)
+        except TonguesError as error:
+            if task not in section.filled:
+                raise
+            unmeasured[section.filled[task].name] = error.line()
+    for task, one in section.filled.items():
+        if task == "code" and not given.recipe.evaluation.generated_code.run:
+            files.pop(task, None)
+            unmeasured[one.name] = "its programs are run only where evaluation.generated_code.run is true"
+        elif task not in section.uris:
+            unmeasured[one.name] = NO_PLACE
+    return files, unmeasured
+
+
+def _file(given: Given, task: str, uri: str, folder: Path) -> Path:
+    if given.located.evaluation.suite.format_of(task) != "tongues":
+        return _published(given, task, uri, folder)
+    return storage.fetch_file(uri, folder / Path(uri).name)
 
 
 def _published(given: Given, task: str, uri: str, folder: Path) -> Path:
     section = given.located.evaluation.suite
-    there = published_uris(uri, (given.recipe.source.lang, *given.recipe.languages))
+    format = section.format_of(task)
+    there = published_uris(uri, (given.recipe.source.lang, *given.recipe.languages), format)
     if not there:
         raise PreflightError([f"evaluation.suite.{task}_uri: no file for any language: {uri}"])
     files = {lang: storage.fetch_file(one, folder / Path(one).name) for lang, one in there.items()}
-    rows = read_published(section.format_of(task), files)
+    rows = read_published(format, files)
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path = folder / f"{section.format_of(task)}-{digest_value(lines)[:12]}.jsonl"
+    path = folder / f"{format}-{digest_value(lines)[:12]}.jsonl"
     write_atomically(path, lines.encode())
     return path
 
 
-def published_uris(uri: str, languages: Sequence[str]) -> dict[str, str]:
+def published_uris(uri: str, languages: Sequence[str], format: str) -> dict[str, str]:
     """The files that a published set has for these languages: BCP-47 code to URI."""
-    named = {lang: uri.replace(LANG, FILE_CODES.get(lang, lang)) for lang in languages}
+    named = {lang: uri.replace(LANG, _code(lang, format)) for lang in languages}
     return {lang: one for lang, one in named.items() if storage.exists(one)}
 
 
+def _code(lang: str, format: str) -> str:
+    return language(lang).flores if format == "flores" else FILE_CODES.get(lang, lang)
+
+
 def partial_tasks(section: SuiteSection) -> list[str]:
-    """Tasks that may lack languages: those of published sets."""
-    return [task for task in section.uris if section.format_of(task) != "tongues"]
+    """Tasks that may lack languages: those of published sets and of standard suites."""
+    return [t for t in section.uris if section.format_of(t) != "tongues" or t in section.filled]
 
 
 def open_suite(given: Given, workspace: Workspace) -> Suite:
     """The recipe's suite, read, checked, and cut down to the items that the recipe wants.
 
+    A set of a standard suite that cannot be loaded is named, and the rest goes on.
+
     Raises:
-        PreflightError: lists everything that is wrong with its files.
+        PreflightError: lists everything that is wrong with the recipe's own files; or nothing is left to ask.
     """
     recipe = given.recipe
-    files = fetch_suite_files(given, workspace)
-    suite = load_suite(
+    files, unmeasured = _fetch(given, workspace)
+    for task, one in recipe.evaluation.suite.filled.items():
+        if task in files:
+            try:
+                _load(given, {task: files[task]})
+            except PreflightError as error:
+                files.pop(task)
+                unmeasured[one.name] = error.problems[0]
+    sets, lacking = open_standard_sets(given, workspace.local / "downloads")
+    for name, reason in (unmeasured | lacking).items():
+        workspace.say(f"not measured: {name}: {reason}")
+    suite = replace(_load(given, files), sets=sets, unmeasured=unmeasured | lacking)
+    if not suite.work_items:
+        problems = [f"{name}: {reason}" for name, reason in suite.unmeasured.items()]
+        raise PreflightError(problems or ["no set has an item"], where="evaluation.suite")
+    return suite.limited(recipe.evaluation.max_items)
+
+
+def _load(given: Given, files: Mapping[str, Path]) -> Suite:
+    recipe = given.recipe
+    return load_suite(
         recipe.evaluation.suite.name,
         languages=recipe.languages,
         source_lang=recipe.source.lang,
@@ -81,4 +130,3 @@ def open_suite(given: Given, workspace: Workspace) -> Suite:
         code=files.get("code"),
         partial=partial_tasks(recipe.evaluation.suite),
     )
-    return suite.limited(recipe.evaluation.max_items)

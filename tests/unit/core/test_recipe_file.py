@@ -55,7 +55,7 @@ def test_parse_unquoted_no_is_norwegian():
         (", licence: CC-BY-4.0", "", "source.licence: missing; SPDX identifier"),
         ("1e-4", "-1", "tuning.learning_rate: input should be greater than 0, got -1"),
         ("schema_version: 1", "schema_version: 2", "this tongues reads 1"),
-        ("choices_uri: sub/choices.jsonl", "", "name at least one of choices_uri"),
+        ("choices_uri: sub/choices.jsonl", "", "name a standard suite, or one of choices_uri"),
     ],
 )
 def test_parse_bad_value_names_key_value_and_remedy(old, new, said):

@@ -116,7 +116,7 @@ def test_limited_suite_draws_the_same_items_everywhere_whatever_their_order(tmp_
     [
         ({"choices_uri": "a.jsonl", "choices_format": "xcopa"}, "put {lang} in place of the code"),
         ({"qa_uri": "a.{lang}.json"}, "take {lang} out"),
-        ({}, "name at least one"),
+        ({}, "name a standard suite"),
     ],
 )
 def test_suite_section_tells_what_a_format_needs(values: dict[str, str], said: str) -> None:

@@ -3,14 +3,21 @@
 import os
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tongues.core.errors import EvaluationError
+from tongues.core.ports import Identified
 from tongues.evaluation import sandbox as sandbox_module
+from tongues.evaluation.chains import PLAIN
+from tongues.evaluation.items import CodeItem
 from tongues.evaluation.programs import ProgramTests, passes, program_in
 from tongues.evaluation.sandbox import Limits, Sandbox, open_sandbox
+from tongues.evaluation.score import measure
+from tongues.evaluation.suite import Suite
+from tongues.evaluation.tasks import Asking, ask_code
 
 pytestmark = pytest.mark.slow
 LIMITS = Limits(cpu_s=1, wall_s=10.0, memory_mib=256)
@@ -241,3 +248,34 @@ def test_program_is_found_in_an_answer(place: Sandbox, answer: str) -> None:
 
 def test_answer_without_text_has_no_program() -> None:
     assert program_in(" \n", PROMPT, "add") is None
+
+
+class Writes:
+    """A runner that answers each task with the next of its programs."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = answers
+
+    def generate(self, prompts: Sequence[str], **_: object) -> list[str]:
+        assert all("```python\ndef add" in prompt for prompt in prompts)
+        return list(self.answers)
+
+
+def test_pass_at_1_counts_programs_that_pass_and_the_sets_own(place: Sandbox) -> None:
+    items = tuple(
+        CodeItem(str(n), "es", "def add(a, b):\n", "add", TESTS.tests, own)
+        for n, own in enumerate(("    return a + b\n", "    return a - b\n", ""))
+    )
+    suite = Suite("s", "en", ("es",), code={"es": items})
+    runner = Writes("```python\ndef add(a, b):\n    return a + b\n```", "while True: pass", "")
+    asking = Asking(lambda: runner, suite, identify, 9, 9, PLAIN, lambda _: None, 99, LIMITS)  # type: ignore[arg-type,return-value]
+    samples = ask_code(asking, ["es"])
+    assert [s.ended for s in samples] == ["passed", "failed", "no-code"]
+    found, _ = measure({("code", "es"): samples})
+    assert found["code/es/pass_at_1"].value == pytest.approx(1 / 3)
+    assert (found["code/es/reference_pass_rate"].value, found["code/es/reference_pass_rate"].n) == (0.5, 2)
+    assert found["code/es/no_program_rate"].value == pytest.approx(1 / 3)
+
+
+def identify(text: str, candidates: Sequence[str]) -> Identified:
+    return Identified(candidates[0], 1.0)

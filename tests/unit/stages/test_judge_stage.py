@@ -136,3 +136,27 @@ def test_open_suite_reads_published_files_of_the_languages_there_are(
     recipe = parse_recipe(text.encode(), where="test")
     suite = open_suite(Given(recipe, recipe, "test"), place)
     assert {lang: len(items) for lang, items in suite.math.items()} == {"es": 1}
+
+
+def test_judge_compares_answers_with_those_of_a_reference_model(place: Workspace) -> None:
+    open_items = {
+        "es": tuple(OpenItem(str(n), "es", f"es {n}?", "writing", "r" * n) for n in range(3)),
+        "en": tuple(OpenItem(str(n), "en", f"en {n}?", "writing") for n in range(3)),
+    }
+    with ScoringEndpoint(say_longer) as end:
+        given = given_for(end.base_url)
+        model = scored(place, given, "base", ["aaaa", "bbbbb", ""])
+        judged = judge(given, place, Suite("s", "en", ("es",), open=open_items), {"base": model})
+    found = json.loads((judged["base"][1].folder / "judged.json").read_bytes())["measurements"]
+    # Question 0 has no reference; of the others one answer is the longer one and one is missing.
+    assert found["open/es/win_rate_reference"]["n"] == 2
+    assert found["open/es/win_rate_reference"]["value"] == 0.5
+    assert not any(name.startswith("open/en/") for name in found)
+
+
+def say_longer(messages: list[dict[str, str]], limit: int) -> str:
+    told = messages[1]["content"]
+    if "<answer>" in told:
+        return "Rating: [[5]]"
+    first, second = (told.split(f"<answer_{x}>")[1].split(f"</answer_{x}>")[0] for x in "AB")
+    return "[[A]]" if len(first) > len(second) else "[[B]]"

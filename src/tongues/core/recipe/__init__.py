@@ -29,6 +29,7 @@ from tongues.core.recipe.evaluation import (
     GateSection,
     GeneratedCodeSection,
     JudgeSection,
+    SetSection,
     SuiteSection,
 )
 from tongues.core.recipe.generation import GenerationSection
@@ -119,6 +120,7 @@ __all__ = [
     "SelectionSection",
     "Seq2SeqEngine",
     "ServingSection",
+    "SetSection",
     "Sha256",
     "Share",
     "ShotsSection",

@@ -7,10 +7,20 @@ from pydantic import Field, PositiveInt, model_validator
 from tongues.core.recipe.engines import OpenAIEngine
 from tongues.core.recipe.section import Name, Section, Share
 from tongues.core.recipe.translation import BudgetSection
+from tongues.core.shipped import shipped_folder
+from tongues.core.standard_suites import SET_NAMES, StandardSet, standard_suite
 
 LANG = "{lang}"
 """Stands in the URI of a published set for the BCP-47 code: those sets have one file per language."""
 _TASKS = ("choices", "translation", "open", "qa", "math", "code")
+
+
+class SetSection(Section):
+    """Where one set of a standard suite is."""
+
+    uri: str
+    """A file or object, with {lang} in place of the set's own code where it has one per language; or, for
+    sets of lm-evaluation-harness, hf://ORG/NAME@REVISION."""
 
 
 class SuiteSection(Section):
@@ -22,6 +32,11 @@ class SuiteSection(Section):
 
     name: Name = "quick"
     """Name of the suite, in metrics and reports."""
+    standard: Literal["quick", "sphinx", "taco", "crossin", "ultralink"] | None = None
+    """A named suite, besides the files below; `tongues suite show NAME` says what is in it."""
+    sets: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], SetSection] = Field(default={})
+    """Set of the standard suite to where it is. A set that is not named here or cannot be loaded is not
+    measured: the rest goes on, the report names it, and the gate refuses."""
     choices_uri: str | None = None
     """Multiple choice: id, lang, question, choices, answer ("A".."D")."""
     translation_uri: str | None = None
@@ -36,6 +51,8 @@ class SuiteSection(Section):
     code_uri: str | None = None
     """Programs to be written: id, lang, prompt, entry_point, test, and solution where there is one; scored by
     pass@1, which generated_code.run must allow."""
+    translation_format: Literal["tongues", "flores"] = "tongues"
+    """flores: a sentence a line, one file per language named by its FLORES code (arXiv 2207.04672)."""
     choices_format: Literal["tongues", "xcopa"] = "tongues"
     """xcopa: the JSONL files of XCOPA (arXiv 2005.00333), one per language."""
     open_format: Literal["tongues", "vicuna"] = "tongues"
@@ -51,16 +68,46 @@ class SuiteSection(Section):
     def uris(self) -> dict[str, str]:
         """Task to URI, for the tasks that the suite has."""
         found = {task: getattr(self, f"{task}_uri") for task in _TASKS}
+        found |= {task: uri for task, one in self.filled.items() if (uri := self._uri_of(one))}
         return {task: uri for task, uri in found.items() if uri}
+
+    @property
+    def filled(self) -> dict[str, StandardSet]:
+        """Task of our own to the set of the standard suite that is measured as it."""
+        sets = standard_suite(self.standard).sets if self.standard else ()
+        return {one.fills: one for one in sets if one.fills}
+
+    def _uri_of(self, one: StandardSet) -> str | None:
+        if one.name in self.sets:
+            return self.sets[one.name].uri
+        return str(shipped_folder("recipes") / "quickstart" / one.ships) if one.ships else None
 
     def format_of(self, task: str) -> str:
         """Format of a task's file."""
-        return str(getattr(self, f"{task}_format", "tongues"))
+        return self.filled[task].format if task in self.filled else getattr(self, f"{task}_format", "tongues")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.uris:
-            raise ValueError("name at least one of " + ", ".join(f"{task}_uri" for task in _TASKS))
+        if not (self.standard or self.uris):
+            raise ValueError("name a standard suite, or one of " + ", ".join(f"{t}_uri" for t in _TASKS))
+        return self
+
+    @model_validator(mode="after")
+    def _sets_of_the_suite(self) -> Self:
+        known = [one.name for one in standard_suite(self.standard).sets] if self.standard else []
+        if unknown := [name for name in self.sets if name not in known]:
+            raise ValueError(
+                f"sets: {', '.join(unknown)} not in "
+                + (
+                    f"suite {self.standard}; it has {', '.join(known)}"
+                    if self.standard
+                    else "any suite: name one"
+                )
+            )
+        if twice := [task for task in self.filled if getattr(self, f"{task}_uri")]:
+            raise ValueError(
+                f"{twice[0]}_uri: suite {self.standard} has a set for that; give its place under sets"
+            )
         return self
 
     @model_validator(mode="after")
@@ -151,7 +198,7 @@ class EvaluationSection(Section):
         return self.max_chain_tokens or 4 * self.max_new_tokens
 
 
-MeasureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
+MeasureName = Annotated[str, Field(pattern=rf"^({'|'.join((*_TASKS, *SET_NAMES))})/[a-z][a-z0-9_]*$")]
 """Task (or standard set) and metric, as they stand in scores and MLflow with a language between them."""
 
 
