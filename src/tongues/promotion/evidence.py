@@ -31,7 +31,7 @@ class Evidence(BaseModel):
 
     @property
     def licences(self) -> Sequence[str]:
-        """All licences that the weights stand under, sorted; none where the base's or the data's is unknown."""
+        """All licences that the weights stand under; none where the base's or the data's is unknown."""
         if not (self.base_licence and self.data_licences):
             return ()
         return sorted({self.base_licence, *self.data_licences})

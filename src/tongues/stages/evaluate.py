@@ -109,6 +109,7 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
         return Report(facts=facts, content_sha256=digest_value(compared.comparison.model_dump(mode="json")))
 
     params = {"name": given.recipe.name, "models": {role: _name(given, role) for role in models}}
+    params |= {"format": Comparison.model_fields["schema_version"].default}
     inputs: dict[str, Output | str] = {role: output for role, output in scored.items()}  # noqa: C416
     inputs |= {
         f"{output.manifest.stage}-{role}": output for role, found in judged.items() for output in found

@@ -118,7 +118,10 @@ def _data_licences(tuned: Output) -> tuple[str, ...]:
     """Licences of the records that it was trained on; none where the model does not say what they were."""
     uri = tuned.manifest.facts.get("dataset_uri")
     manifest = storage.read_manifest_at(uri) if uri else None
-    return tuple(manifest.facts.get("licences", ())) if manifest else ()
+    if manifest is None:
+        return ()
+    # Data that was assembled before all licences were recorded names the strictest one.
+    return tuple(manifest.facts.get("licences") or [manifest.facts["licence"]])
 
 
 def _champion_compared_with(given: Given, tracking: Tracking, compared: Evaluation) -> int | None:

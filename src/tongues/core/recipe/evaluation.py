@@ -8,6 +8,7 @@ from tongues.core.comparison import CONFIDENCES
 from tongues.core.recipe.engines import OpenAIEngine
 from tongues.core.recipe.section import Name, Section, Share
 from tongues.core.recipe.translation import BudgetSection
+from tongues.core.scores import Role
 
 LANG = "{lang}"
 """Stands in the URI of a published set for the BCP-47 code: those sets have one file per language."""
@@ -86,8 +87,14 @@ class JudgeSection(Section):
     """Share of verdicts without a readable rating above which a language counts as not judged."""
 
 
-OtherRole = Annotated[str, Field(pattern=r"^(?!(?:base|champion|candidate)$)[a-z][a-z0-9-]{0,19}$")]
-"""Name of a further model; base, champion and candidate are taken."""
+def _free_role(name: str) -> str:
+    if name in ("base", "champion", "candidate"):
+        raise ValueError(f"{name!r} already stands for a model of every comparison; take another name")
+    return name
+
+
+OtherRole = Annotated[Role, Field(max_length=20), AfterValidator(_free_role)]
+"""Name of a further model."""
 
 
 class EvaluationSection(Section):
