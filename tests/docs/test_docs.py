@@ -64,7 +64,7 @@ def test_comparison_schema_is_current_and_accepts_what_is_written():
                  languages=("es",), measurements={"qa/es/f1": Measurement(value=0.5, n=2)})  # fmt: skip
     written = Comparison(recipe="r", models=(one,), against={}).model_dump(mode="json")
     jsonschema.validate(written, json.loads(schema))
-    with pytest.raises(jsonschema.ValidationError, match="additional|unknown"):
+    with pytest.raises(jsonschema.ValidationError, match="unknown"):
         jsonschema.validate(written | {"unknown": 1}, json.loads(schema))
 
 

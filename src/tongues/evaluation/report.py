@@ -43,7 +43,7 @@ def _context(compared: AllCompared, facts: Mapping[str, str]) -> dict[str, Any]:
     scores, subject = compared.scores, compared.candidate.scores
     langs = (subject.source_lang, *subject.languages)
     main = compared.changes.get(compared.against, ())
-    names = {one.role: _ROLE_NAMES.get(one.role, one.role) for one in scores}
+    names = {one.role: _ROLE_NAMES.get(one.role, f"model {one.role}") for one in scores}
     return {
         "recipe_name": compared.comparison.recipe,
         "headlines": [headline(c, subject.source_lang, names[role]) for role, c in compared.changes.items()],

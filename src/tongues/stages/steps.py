@@ -126,13 +126,15 @@ def evaluate(
     base: str,
     *,
     report_path: str,
+    summary_path: str,
     log_metric: Callable[[str, float], None],
 ) -> str:
-    """Scores and report; returns their URI, copies the report, logs the tuned model's measurements."""
+    """Scores and report; returns their URI, copies report and summary, logs the candidate's measurements."""
     given, place = _open(recipe, workspace)
     base_model = place.open(base) if base else preparing.fetch_base_model(given, place)
     evaluation = evaluating.evaluate(given, place, open_model(given, place, tuned), base_model)
     shutil.copyfile(evaluation.report, report_path)
+    shutil.copyfile(evaluation.output.folder / evaluating.SUMMARY_NAME, summary_path)
     for name, measurement in evaluation.candidate.measurements.items():
         log_metric(name, measurement.value)
     return evaluation.output.uri
