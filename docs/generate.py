@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import json
+import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +15,10 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from tongues.cli.main import app
+from tongues.core.comparison import Comparison, Contamination, Difference, Exposure
 from tongues.core.languages import languages
 from tongues.core.recipe import Recipe
+from tongues.core.scores import Measurement, Scores
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -27,9 +31,15 @@ _FIELD_HEAD = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
 def main() -> None:
     """Write every generated page."""
     REFERENCE.mkdir(parents=True, exist_ok=True)
-    pages = {"cli.md": cli_page(), "recipe.md": recipe_page(), "languages.md": languages_page()}
+    pages = {
+        "cli.md": cli_page(),
+        "recipe.md": recipe_page(),
+        "languages.md": languages_page(),
+        "comparison.md": comparison_page(),
+    }
     for name, text in pages.items():
         (REFERENCE / name).write_text(MADE + text, encoding="utf-8")
+    (REFERENCE / "comparison.schema.json").write_text(comparison_schema(), encoding="utf-8")
     for folder in sorted(p.parent for p in (ROOT / "components").glob("*/component.py")):
         (folder / "README.md").write_text(MADE + component_page(folder.name), encoding="utf-8")
 
@@ -133,6 +143,59 @@ def languages_page() -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     return "\n".join([*head, *rows, ""])
+
+
+def comparison_page() -> str:
+    """The fields of `comparison.json`, type by type."""
+    parts = [
+        "# comparison.json\n",
+        "What `tongues evaluate` leaves beside the report, for programs. JSON Schema: "
+        "[comparison.schema.json](comparison.schema.json).\n",
+    ]
+    for model in (Comparison, Scores, Measurement, Difference, Contamination, Exposure):
+        meanings = _arguments(model)
+        parts.append(f"## {model.__name__}\n\n{_summary(model)}\n")
+        parts.append("| field | type | meaning |\n| --- | --- | --- |")
+        parts += [
+            f"| `{name}` | {_field_type(field.annotation)} | {meanings[name]} |"
+            for name, field in model.model_fields.items()
+        ]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def comparison_schema() -> str:
+    """The JSON Schema of `comparison.json`."""
+    schema = Comparison.model_json_schema()
+    for part in (schema, *schema["$defs"].values()):
+        part.pop("description", None)  # the docstrings; the page has them field by field
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def _summary(model: type[BaseModel]) -> str:
+    return (inspect.getdoc(model) or "").split("\n\n")[0]
+
+
+def _field_type(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel | types.NoneType):
+        return "null" if annotation is types.NoneType else annotation.__name__
+    origin, inner = get_origin(annotation), [a for a in get_args(annotation) if a is not Ellipsis]
+    if origin is Literal:
+        return " or ".join(f"`{json.dumps(one)}`" for one in inner)
+    if origin is tuple:
+        return f"list of {_field_type(inner[0])}"
+    if origin is dict:
+        return f"mapping of {_field_type(inner[0])} to {_field_type(inner[1])}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_field_type, inner))
+    return _type(annotation)
+
+
+def _arguments(model: type[BaseModel]) -> dict[str, str]:
+    """Field to meaning, from the docstring."""
+    section = (inspect.getdoc(model) or "").partition("Args:\n")[2]
+    found = re.findall(r"^    (\w+): (.+(?:\n {8,}.+)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
 
 
 def component_page(name: str) -> str:

@@ -1,12 +1,16 @@
 """The documents say what is there: links lead somewhere, generated pages are current, commands exist."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from docs import generate
+from tongues.core.comparison import Comparison
+from tongues.core.scores import Measurement, Scores
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACKED = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True).stdout.split()
@@ -46,10 +50,22 @@ def test_every_test_named_in_the_fault_table_exists():
         ("cli.md", generate.cli_page),
         ("recipe.md", generate.recipe_page),
         ("languages.md", generate.languages_page),
+        ("comparison.md", generate.comparison_page),
     ],
 )
 def test_generated_reference_is_current(name, page):
     assert (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8") == generate.MADE + page()
+
+
+def test_comparison_schema_is_current_and_accepts_what_is_written():
+    schema = (ROOT / "docs" / "reference" / "comparison.schema.json").read_text(encoding="utf-8")
+    assert schema == generate.comparison_schema()
+    one = Scores(role="base", model="m", model_sha256="0", suite="s", suite_sha256="1", source_lang="en",
+                 languages=("es",), measurements={"qa/es/f1": Measurement(value=0.5, n=2)})  # fmt: skip
+    written = Comparison(recipe="r", models=(one,), against={}).model_dump(mode="json")
+    jsonschema.validate(written, json.loads(schema))
+    with pytest.raises(jsonschema.ValidationError, match="unknown"):
+        jsonschema.validate(written | {"unknown": 1}, json.loads(schema))
 
 
 def test_ci_runs_the_commands_of_the_readme():

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tongues.core.scores import Scores
-from tongues.evaluation.compare import by_task
+from tongues.core.comparison import Contamination, Exposure
+from tongues.core.languages import language
+from tongues.core.scores import Measurement, Scores
+from tongues.evaluation.compare import Answers, by_task
+from tongues.evaluation.comparison import Compared, compare_all
 from tongues.evaluation.report import write_report
-from tongues.evaluation.samples import Sample, write_samples
+from tongues.evaluation.samples import Sample
 from tongues.evaluation.score import measure
 
 pytestmark = pytest.mark.integration
@@ -17,33 +20,34 @@ pytestmark = pytest.mark.integration
 TEXTS = {
     "en": "The sun is a star.",
     "ar": "الشمس نجم.",
+    "he": "השמש היא כוכב.",
+    "ur": "سورج ایک ستارہ ہے۔",
     "hi": "सूरज एक तारा है।",
+    "ta": "சூரியன் ஒரு நட்சத்திரம்.",
+    "th": "ดวงอาทิตย์เป็นดาวฤกษ์",
     "zh-Hans": "太阳是一颗恒星。",
+    "ja": "太陽は星です。",
 }
+_MORE = "es ca gl eu pt fr it ro de nl sv da fi et lv lt pl cs sk hr sr bg ru uk el tr fa bn te kn ml"
+MANY = TEXTS | {lang: f"{language(lang).name}." for lang in _MORE.split()}
+SECTIONS = "findings heat bars rates consistency judge formats numbers contamination samples"
 HOSTILE = "<script>document.title = 'taken over'; console.error('ran')</script><img src=http://127.0.0.1:9/x>"
+OPTIONS, LIKELIHOODS = ("1", "2", "3"), (-1.0, -2.0, -3.0, -4.0)
 
 
-def _samples(shift: int) -> list[Sample]:
+def _samples(texts: dict[str, str], shift: int) -> list[Sample]:
+    """Answers that depend on the language's place, so that some get worse and some better."""
     samples = []
-    for lang, text in TEXTS.items():
+    for place, (lang, text) in enumerate(texts.items()):
+        spoken = "en" if shift and place % 5 == 1 else lang
         for i in range(20):
-            got = "A" if (i + shift) % 3 else "B"
-            options, likelihoods = (text, "1", "2", "3"), (-1.0, -2.0, -3.0, -4.0)
+            got = "A" if (i * (place % 4 + 1) + shift * place) % 7 > 1 + place % 3 else "B"
+            right = got == "A"
             samples += [
                 Sample(
-                    "choices",
-                    lang,
-                    f"c{i}",
-                    text,
-                    "A",
-                    got,
-                    got == "A",
-                    got,
-                    got == "A",
-                    options,
-                    likelihoods,
+                    "choices", lang, f"c{i}", text, "A", got, right, got, right, (text, *OPTIONS), LIKELIHOODS
                 ),
-                Sample("open", lang, f"o{i}", text, "", text + HOSTILE, guessed_lang=lang, confidence=1.0),
+                Sample("open", lang, f"o{i}", text, "", text + HOSTILE, guessed_lang=spoken, confidence=1.0),
             ]
             if lang != "en":
                 samples.append(
@@ -52,21 +56,45 @@ def _samples(shift: int) -> list[Sample]:
     return samples
 
 
-def _report(folder: Path) -> Path:
-    scores, folders = [], {}
-    for shift, role in enumerate(("base", "candidate")):
-        groups = by_task(_samples(shift))
-        measurements, signatures = measure(groups)
+def _judged(scores: Scores, rating: float) -> Scores:
+    """With ratings and format failures, as the judge and chains would add them."""
+    more = {"judge": rating, "judge_in_writing": rating + 0.5, "judge_in_reasoning": rating - 1}
+    found = {
+        f"open/{lang}/{metric}": Measurement(value=value, n=20, low=value - 0.5, high=value + 0.5)
+        for lang in scores.languages
+        for metric, value in (more | {"format_failure_rate": rating / 100}).items()
+    }
+    return scores.model_copy(update={"measurements": scores.measurements | found})
+
+
+def write(texts: dict[str, str], roles: tuple[str, ...], out: Path) -> Path:
+    """A report of synthetic answers."""
+    models = []
+    langs = tuple(lang for lang in texts if lang != "en")
+    for shift, role in enumerate(roles):
+        samples = _samples(texts, shift)
+        measurements, signatures = measure(by_task(samples))
         values = {"role": role, "model": HOSTILE, "model_sha256": "0", "suite": "s", "suite_sha256": "1"}
-        values |= {"source_lang": "en", "languages": ("ar", "hi", "zh-Hans"), "signatures": signatures}
-        scores.append(Scores.model_validate(values | {"measurements": measurements}))
-        folders[role] = folder / role
-        for (task, lang), found in groups.items():
-            write_samples(folders[role] / task / f"{lang}.parquet", found, key="k")
-    return write_report(scores, folders, recipe_name="browser", facts={}, out=folder / "report.html")
+        values |= {"source_lang": "en", "languages": langs, "signatures": signatures}
+        scores = Scores.model_validate(values | {"measurements": measurements})
+        models.append(Compared(_judged(scores, 4.0 + shift), Answers.of(samples)))
+    exposed = [
+        Exposure(task="choices", lang=lang, items=20, direct=lang == "ar", translated=lang == "hi")
+        for lang in texts
+    ]
+    contamination = Contamination(dataset_sha256="2", records=9, rule="it is met", exposures=tuple(exposed))
+    compared = compare_all(models, recipe="browser", contamination=contamination)
+    return write_report(compared, facts={}, out=out)
 
 
-def test_report_in_chromium_is_complete_and_silent(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("texts", "roles"),
+    [(TEXTS, ("base", "candidate")), (MANY, ("base", "english", "champion", "candidate"))],
+    ids=["nine", "forty"],
+)
+def test_report_in_chromium_is_complete_and_silent(
+    tmp_path: Path, texts: dict[str, str], roles: tuple[str, ...]
+) -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
@@ -75,12 +103,16 @@ def test_report_in_chromium_is_complete_and_silent(tmp_path: Path) -> None:
     )
     flags += " --disable-component-update --disable-sync --enable-logging=stderr --log-level=0 --dump-dom"
     browser = [chromium, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}"]
-    shown = subprocess.run(
-        [*browser, _report(tmp_path).as_uri()], capture_output=True, text=True, timeout=100, check=True
-    )
+    page = write(texts, roles, tmp_path / "report.html")
+    shown = subprocess.run([*browser, page.as_uri()], capture_output=True, text=True, timeout=200, check=True)
     assert "CONSOLE" not in shown.stderr
     assert "<title>browser: evaluation per language</title>" in shown.stdout
-    assert shown.stdout.count("<svg") == 6
-    for name in ("English", "Arabic", "Hindi", "Chinese (Simplified)"):
-        assert name in shown.stdout
+    assert shown.stdout.count("<svg") == 3 + 2 + 2  # changes, language rates, consistency and AC3
+    for section in SECTIONS.split():
+        assert f'id="{section}"' in shown.stdout
+    heat = shown.stdout[shown.stdout.index('id="heat"') : shown.stdout.index('id="bars"')]
+    for lang in texts:
+        assert shown.stdout.count(language(lang).name) > 5
+        assert f'<th scope="row">{language(lang).name}</th>' in heat
+        assert f'dir="{language(lang).direction}" lang="{lang}"' in shown.stdout
     assert "<img" not in shown.stdout and "<script" not in shown.stdout

@@ -45,12 +45,13 @@ def place(tmp_path: Path) -> Workspace:
     return Workspace(str(tmp_path / "work"), say=lambda _: None)
 
 
-def model(place: Workspace, given: Given, stage: str, folder: str, source: Path) -> Output:
+def model(place: Workspace, given: Given, stage: str, folder: str, source: Path, name: str = "") -> Output:
     def work(out: Path) -> Report:
         shutil.copytree(source, out / folder, dirs_exist_ok=True)
+        (out / "name.txt").write_text(name, encoding="utf-8")
         return Report()
 
-    return place.finish(stage, recipe=given.recipe, inputs={}, params={"stage": stage}, work=work)
+    return place.finish(stage, recipe=given.recipe, inputs={}, params=[stage, name], work=work)
 
 
 def judged(tmp_path: Path, place: Workspace, url: str) -> Evaluation:
@@ -61,6 +62,10 @@ def judged(tmp_path: Path, place: Workspace, url: str) -> Evaluation:
         make_tiny_base(tiny)
     base = model(place, given, "base", ".", tiny)
     tuned = model(place, given, "finetune", MERGED, tiny)
+    english = model(place, given, "finetune", MERGED, tiny, "english")
+    section = recipe.evaluation.model_copy(update={"compare_with": {"english": english.uri}})
+    recipe = recipe.model_copy(update={"evaluation": section})
+    given = Given(recipe, recipe, "test")
     return evaluate(given, place, tuned, base)
 
 
@@ -93,7 +98,19 @@ def test_evaluate_tuned_model_answers_in_chains_the_base_plainly_and_both_are_ju
     assert base.suite_sha256 == candidate.suite_sha256
     assert candidate.measurements["open/en/judge"] == base.measurements["open/en/judge"]
     assert candidate.measurements["open/en/ties_base"].value == 1.0  # the same weights, the same answers
-    changes = json.loads((evaluation.output.folder / "changes.json").read_bytes())["base"]
-    assert {change["metric"] for change in changes} >= {"target_language_rate", "judge"}
+    assert [one.role for one in evaluation.scores] == ["base", "english", "candidate"]
+    english = evaluation.role("english")
+    assert english is not None and english.measurements["open/es/format_failure_rate"].value == 1.0
+    page = evaluation.report.read_text(encoding="utf-8")
+    assert "change against english" in page and 'id="judge"' in page
+    kept = json.loads((evaluation.output.folder / "comparison.json").read_bytes())
+    differences = {(d["lang"], d["metric"]): d for d in kept["against"]["base"]}
+    assert {metric for _, metric in differences} >= {"target_language_rate", "judge"}
+    # the judge's ratings are paired over the questions: down to 1 for every chain that failed
+    change = differences["es", "judge"]["change"]
+    assert change["value"] == pytest.approx(1.0 - base.measurements["open/es/judge"].value)
+    assert change["n"] == 12 and change["low"] <= change["value"] <= change["high"]
+    assert differences["es", "judge"]["interval"] == "bootstrap"
+    assert kept["contamination"] is None  # these folders do not say what they were trained on
     assert "math/en/accuracy" not in candidate.measurements  # there is no file of that language
     assert evaluation.report.stat().st_size > 10_000

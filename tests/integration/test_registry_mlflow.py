@@ -20,6 +20,7 @@ from tongues.platform.model_versions import source_problem
 from tongues.platform.processes import free_port, start_group, stop_group
 from tongues.platform.tracking import DatasetInput, StepMetrics, Tracking
 from tongues.promotion import registry
+from tongues.promotion.evidence import Evidence
 from tongues.promotion.gate import Decision, decide
 from tongues.promotion.journal import Journal
 
@@ -109,7 +110,9 @@ def enlist(tracking, model, digit, *, accuracy=0.5, folder=None):
 
 
 def verdict(candidate, reference=None) -> Decision:
-    return decide(candidate, reference or scores("base", 0.5, "b" * 64), GateSection())
+    evidence = Evidence(parity=1.0, lineage_faults=(), base_licence="MIT", data_licences=("CC0-1.0",))
+    policy = GateSection(confidence=0.5)
+    return decide(candidate, reference or scores("base", 0.5, "b" * 64), policy, evidence)
 
 
 def test_run_logged_twice_is_one_run_with_each_value_once(sqlite):

@@ -9,6 +9,7 @@ from tongues.core.errors import StorageError
 from tongues.core.manifest import Manifest, read_manifest, write_manifest
 from tongues.core.recipe_file import load_recipe
 from tongues.platform import storage
+from tongues.stages.lineage import chain_of_output
 from tongues.stages.workspace import Report, Workspace
 
 pytestmark = pytest.mark.integration
@@ -64,3 +65,25 @@ def test_workspace_on_s3_is_found_finished_from_another_machine(bucket, tmp_path
     second = go(tmp_path / "pod", lambda folder: pytest.fail("did the work again"))
     assert second.manifest == first.manifest
     assert (second.folder / "out").read_text() == "once"
+
+
+def test_lineage_of_a_model_in_s3_is_verified_from_a_machine_that_holds_nothing(bucket, tmp_path):
+    def workspace(machine):
+        return Workspace(f"{bucket}/lineage", tmp_path / machine, say=lambda _: None)
+
+    def made(stage, inputs):
+        def work(folder):
+            (folder / "content.txt").write_text(stage, encoding="utf-8")
+            return Report()
+
+        return workspace("here").finish(stage, recipe=recipe, inputs=inputs, params={}, work=work)
+
+    recipe = load_recipe(Path("recipes/quickstart.yaml"))
+    data = made("assemble", {})
+    model = made("finetune", {"dataset": data})
+    there = workspace("there")
+    assert chain_of_output(there, there.open(model.uri)).verify() == []
+    storage.write_bytes(storage.join(data.uri, "content.txt"), b"other")
+    elsewhere = workspace("elsewhere")
+    (fault,) = chain_of_output(elsewhere, elsewhere.open(model.uri)).verify()
+    assert "content.txt" in fault

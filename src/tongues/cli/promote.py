@@ -14,8 +14,6 @@ def promote(
 ) -> None:
     """Let the gate decide; on a pass the alias `champion` moves, on a refusal the exit code is 3."""
     from tongues.cli.opening import open_flow
-    from tongues.stages.register import promote as promote_version
 
-    flow = open_flow(recipe, workspace)
-    done = promote_version(flow.given, flow.workspace, flow.registered.version, flow.evaluation.output)
+    done = open_flow(recipe, workspace).promoted
     terminal.show(done.model_dump(mode="json"), as_json=as_json, human=lambda: typer.echo(done.sentence))

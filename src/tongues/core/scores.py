@@ -4,11 +4,13 @@ A measurement's name is ``task/language/metric``, as it also stands in MLflow; l
 marks a figure taken over all of them, such as consistency.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 TOGETHER = "all"
+Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+"""What a model stands for in a comparison; it is part of metric names."""
 
 
 class Measurement(BaseModel):
@@ -32,7 +34,7 @@ class Scores(BaseModel):
     """All measurements of one model on one suite.
 
     Args:
-        role: "base", "candidate" or "champion".
+        role: "base", "candidate", "champion", or the name of another model of the comparison.
         model: name for people.
         model_sha256: content digest of the weights folder that was measured.
         suite: suite name.
@@ -45,7 +47,7 @@ class Scores(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    role: Literal["base", "candidate", "champion"]
+    role: Role
     model: str
     model_sha256: str
     suite: str
@@ -60,6 +62,6 @@ class Scores(BaseModel):
         """One measurement, or None where it was not taken."""
         return self.measurements.get(f"{task}/{lang}/{metric}")
 
-    def as_role(self, role: Literal["base", "candidate", "champion"]) -> Self:
+    def as_role(self, role: str) -> Self:
         """The same numbers seen in another role."""
         return self.model_copy(update={"role": role})

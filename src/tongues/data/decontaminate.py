@@ -28,7 +28,8 @@ RUN_WORDS = 8
 RUN_LETTERS = 16
 """The same for scripts without spaces."""
 _PROMPT_FIELDS = ("question", "text", "prompt")
-_WHOLE_ONLY = 4
+WHOLE_ONLY = 4
+"""A prompt of fewer words (or twice as many letters) counts only as a whole field."""
 _ROWS_AT_ONCE = 2_048
 
 Item = AlignedRow | Record
@@ -36,11 +37,12 @@ Item = AlignedRow | Record
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One evaluation item: where it stands, its language and its wording."""
+    """One evaluation item: where it stands, its language, wording, and id (the same in every language)."""
 
     where: str
     lang: str
     text: str
+    id: str = ""
 
 
 def read_prompts(path: Path) -> list[Prompt]:
@@ -102,41 +104,47 @@ Runs = dict[tuple[bool, int], dict[tuple[str, ...], str]]
 def _runs_by_size(prompts: Sequence[Prompt]) -> Runs:
     runs: Runs = {}
     for prompt in prompts:
-        spaced, units = _units(prompt.text, prompt.lang)
-        size = _run_size(spaced, len(units))
+        spaced, parts = units(prompt.text, prompt.lang)
+        size = run_size(spaced, len(parts))
         wanted = runs.setdefault((spaced, size), {})
-        for run in _windows(units, size):
+        for run in windows(parts, size):
             wanted.setdefault(run, prompt.where)
     return runs
 
 
-def _run_size(spaced: bool, units: int) -> int:
-    """A prompt shorter than a run is a run itself; one of a few words counts as a whole field only."""
+def run_size(spaced: bool, parts: int) -> int:
+    """A prompt shorter than a run is a run itself; one of a few words counts as a whole field only (0).
+
+    Args:
+        spaced: whether its words are written apart.
+        parts: its words, or letters.
+    """
     full = RUN_WORDS if spaced else RUN_LETTERS
-    return 0 if units < (_WHOLE_ONLY if spaced else 2 * _WHOLE_ONLY) else min(units, full)
+    return 0 if parts < (WHOLE_ONLY if spaced else 2 * WHOLE_ONLY) else min(parts, full)
 
 
-def _windows(units: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
+def windows(parts: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
+    """All runs of so many words or letters; the whole where the size is 0."""
     if size == 0:
-        yield units
+        yield parts
         return
-    for start in range(len(units) - size + 1):
-        yield units[start : start + size]
+    for start in range(len(parts) - size + 1):
+        yield parts[start : start + size]
 
 
 def _overlap(row: Item, runs: Runs) -> str | None:
     for text in _fields(row):
-        spaced, units = _units(text, row.lang)
+        spaced, parts = units(text, row.lang)
         for (kind, size), wanted in runs.items():
-            if kind != spaced or not units:
+            if kind != spaced or not parts:
                 continue
-            if run := next((run for run in _windows(units, size) if run in wanted), None):
+            if run := next((run for run in windows(parts, size) if run in wanted), None):
                 joined = (" " if spaced else "").join(run)
                 return f"{row.lang}: {joined!r} ({wanted[run]})"
     return None
 
 
-def _units(text: str, lang: str) -> tuple[bool, tuple[str, ...]]:
+def units(text: str, lang: str) -> tuple[bool, tuple[str, ...]]:
     """Words, kept whole across combining marks; or letters where words are not written apart."""
     known = languages().get(lang)
     spaced = known is None or known.has_spaces
@@ -154,7 +162,7 @@ def _prompt(line: str, where: str) -> Prompt:
     text = next((fields[name] for name in _PROMPT_FIELDS if isinstance(fields.get(name), str)), None)
     if text is None or not isinstance(fields.get("lang"), str):
         raise _unreadable(where, f'needs "lang" and one of {", ".join(_PROMPT_FIELDS)}')
-    return Prompt(where, fields["lang"], text)
+    return Prompt(where, fields["lang"], text, str(fields.get("id", where)))
 
 
 def _unreadable(where: str, why: str) -> DataError:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tongues.core.comparison import Verdict
 from tongues.core.languages import language
 from tongues.core.scores import TOGETHER, Measurement, Scores
-from tongues.evaluation.compare import MEASURES, Measure, Verdict, by_task, compare, together_measures
+from tongues.evaluation.compare import Answers, compare
+from tongues.evaluation.measures import MEASURES, Measure, together_measures
 from tongues.evaluation.samples import read_samples
 from tongues.evaluation.summary import TOGETHER_NAME, escape_markdown
 
@@ -147,10 +149,10 @@ def _verdicts(one: Variant, variants: Sequence[Variant], baseline: str) -> Verdi
     against = next(other for other in variants if other.name == baseline)
     if one is against:
         return {}
-    samples = [by_task(read_samples(each.samples)) for each in (against, one)]
+    answers = [Answers.of(read_samples(each.samples)) for each in (against, one)]
     return {
         (change.measure.task, change.lang, change.measure.metric): change.verdict
-        for change in compare(against.scores, one.scores, *samples)
+        for change in compare(against.scores, one.scores, *answers)
     }
 
 

@@ -3,17 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import floor, log10
+from typing import Literal
 
 from tongues.core.languages import language
 from tongues.core.scores import TOGETHER, Measurement, Scores
-from tongues.evaluation.compare import Change, Measure
+from tongues.evaluation.compare import Change
+from tongues.evaluation.measures import Measure
 from tongues.evaluation.metrics import chance
 
 _WIDTH, _RIGHT, _ROW, _TOP = 340.0, 58.0, 26.0, 8.0
 """A plot fills a third of the page; right of the axis stand the values."""
 _LETTER, _WIDEST_NAME = 7.3, 140.0
 """Width of a letter at the plots' font size, and the most that names may take of a plot."""
+_SEPARATE_ROWS = 8
+"""Up to so many languages every model has a row of its own; above, all share the language's row."""
+_TICKS = 12
 _CURVES = {"width": 480.0, "left": 52.0, "right": 350.0, "top": 14.0, "bottom": 214.0, "height": 256.0}
+SubsetMetric = Literal["consistency", "ac3"]
+ROLES = ("base", "champion", "candidate")
 Scale = Callable[[float], float]
 Point = Callable[[int, float], tuple[float, float]]
 
@@ -105,6 +112,7 @@ class Line:
 class Curves:
     """A plot of curves over whole numbers, with the chance level dashed."""
 
+    title: str
     width: float
     left: float
     right: float
@@ -121,13 +129,19 @@ class Curves:
         return "; ".join(f"{line.name}: {', '.join(line.values)}" for line in self.lines)
 
 
+def series(role: str) -> str:
+    """CSS class of a model's marks; names that the user chose cannot meet one of the page's own classes."""
+    return role if role in ROLES else f"other-{role}"
+
+
 def change_bars(measure: Measure, changes: Sequence[Change]) -> Rows:
     """Bars of one measure's change per language, on an axis that is symmetrical about zero.
 
     Args:
         measure: what is shown.
-        changes: of this measure, one per language, at least one.
+        changes: of this measure, one per language, at least one; the largest loss is drawn first.
     """
+    changes = sorted(changes, key=lambda change: change.gain)
     ends = [abs(end or 0) for c in changes for end in (c.delta.value, c.delta.low, c.delta.high)]
     reach = nice_ceiling(max(ends) * measure.factor)
     x = _scale(-reach, reach, measure.factor, [c.lang for c in changes])
@@ -136,7 +150,7 @@ def change_bars(measure: Measure, changes: Sequence[Change]) -> Rows:
         for row, c in enumerate(changes)
     ]
     ticks = [Tick(x(part * reach / measure.factor), _tick(part * reach)) for part in (-1, -0.5, 0, 0.5, 1)]
-    return _rows(measure.label, marks, ticks, zero=x(0))
+    return _rows(measure.label, marks, ticks, len(marks), zero=x(0))
 
 
 def shares(measure: Measure, scores: Sequence[Scores], langs: Sequence[str]) -> Rows:
@@ -144,34 +158,37 @@ def shares(measure: Measure, scores: Sequence[Scores], langs: Sequence[str]) -> 
 
     Args:
         measure: a share.
-        scores: the models, each its own row within a language.
+        scores: the models, each its own row within a language, or all in one where languages are many.
         langs: BCP-47 codes in row order.
     """
     x = _scale(0, 100, 100, langs)
     marks: list[Mark] = []
+    separate, row = len(langs) <= _SEPARATE_ROWS, -1
     for lang in langs:
-        for one in scores:
-            found = one.get(measure.task, lang, measure.metric)
-            if found is not None:
-                name = language(lang).name
-                words, interval = measure.show(found), measure.show_range(found)
-                marks.append(_mark(name, one.role, len(marks), found, x, words, interval))
+        taken = [(one, found) for one in scores if (found := one.get(measure.task, lang, measure.metric))]
+        for at, (one, found) in enumerate(taken):
+            row += separate or at == 0
+            words, interval = measure.show(found), measure.show_range(found)
+            mark = _mark(language(lang).name, series(one.role), row, found, x, words, interval)
+            marks.append(mark if separate or one is taken[-1][0] else replace(mark, words=""))
     ticks = [Tick(x(percent / 100), f"{percent} %") for percent in (0, 25, 50, 75, 100)]
-    return _rows(measure.label, marks, ticks, zero=x(0))
+    return _rows(measure.label, marks, ticks, row + 1, zero=x(0))
 
 
-def consistency_curves(scores: Sequence[Scores], options: int) -> Curves | None:
-    """Consistency over the size of the language subset; None where it was not measured.
+def subset_curves(title: str, metric: SubsetMetric, scores: Sequence[Scores], options: int) -> Curves | None:
+    """Consistency or AC3 over the size of the language subset; None where it was not measured.
 
     Args:
+        title: what is shown.
+        metric: name before the size, as in "consistency_3".
         scores: the models.
         options: choices per question, for the chance level.
     """
     sizes = range(2, len(scores[0].languages) + 2)
-    taken = [one for one in scores if one.get("choices", TOGETHER, "consistency_2")]
+    taken = [one for one in scores if one.get("choices", TOGETHER, f"{metric}_2")]
     if not taken:
         return None
-    highest = max(m.high or m.value for one in taken for m in _consistencies(one, sizes))
+    highest = max(m.high or m.value for one in taken for _, m in _over_sizes(one, metric, sizes))
     ceiling = nice_ceiling(highest * 100)
     step = (_CURVES["right"] - _CURVES["left"]) / max(len(sizes) - 1, 1)
     per_unit = 100 * (_CURVES["bottom"] - _CURVES["top"]) / ceiling
@@ -179,31 +196,31 @@ def consistency_curves(scores: Sequence[Scores], options: int) -> Curves | None:
     def point(s: int, value: float) -> tuple[float, float]:
         return round(_CURVES["left"] + (s - 2) * step, 1), round(_CURVES["bottom"] - value * per_unit, 1)
 
-    lines = [_curve(one, sizes, point) for one in taken]
-    guess = [(s, chance(options, s)[1]) for s in sizes]
+    lines = [_curve(one, metric, sizes, point) for one in taken]
+    guess = [(s, chance(options, s)[1 if metric == "consistency" else 2]) for s in sizes]
     lines.append(Line("chance", "chance", tuple(point(*g) for g in guess), (), _percentages(guess)))
     levels = [ceiling * part / 4 for part in range(5)]
     return Curves(
+        title=title,
         **_CURVES,
-        x_ticks=tuple(Tick(point(s, 0)[0], str(s)) for s in sizes),
+        x_ticks=tuple(Tick(point(s, 0)[0], str(s)) for s in sizes[:: len(sizes) // _TICKS + 1]),
         y_ticks=tuple(Tick(point(2, level / 100)[1], f"{level:g} %") for level in levels),
         lines=_without_overlap(lines),
     )
 
 
-def _consistencies(scores: Scores, sizes: range) -> list[Measurement]:
-    found = (scores.get("choices", TOGETHER, f"consistency_{s}") for s in sizes)
-    return [measurement for measurement in found if measurement is not None]
+def _over_sizes(scores: Scores, metric: SubsetMetric, sizes: range) -> list[tuple[int, Measurement]]:
+    found = ((s, scores.get("choices", TOGETHER, f"{metric}_{s}")) for s in sizes)
+    return [(s, measurement) for s, measurement in found if measurement is not None]
 
 
-def _curve(scores: Scores, sizes: range, point: Point) -> Line:
-    found = [(s, scores.get("choices", TOGETHER, f"consistency_{s}")) for s in sizes]
-    taken = [(s, m) for s, m in found if m is not None]
+def _curve(scores: Scores, metric: SubsetMetric, sizes: range, point: Point) -> Line:
+    taken = _over_sizes(scores, metric, sizes)
     upper = [point(s, m.value if m.high is None else m.high) for s, m in taken]
     lower = [point(s, m.value if m.low is None else m.low) for s, m in taken]
     values = [(s, m.value) for s, m in taken]
     points = tuple(point(*value) for value in values)
-    return Line(scores.role, scores.role, points, (*upper, *reversed(lower)), _percentages(values))
+    return Line(series(scores.role), scores.role, points, (*upper, *reversed(lower)), _percentages(values))
 
 
 def _percentages(values: Sequence[tuple[int, float]]) -> tuple[str, ...]:
@@ -233,9 +250,9 @@ def _mark(label: str, series: str, row: int, found: Measurement, x: Scale, words
     return Mark(label, series, _TOP + (row + 0.5) * _ROW, x(found.value), x(low), x(high), words, text)
 
 
-def _rows(title: str, marks: Sequence[Mark], ticks: Sequence[Tick], *, zero: float) -> Rows:
+def _rows(title: str, marks: Sequence[Mark], ticks: Sequence[Tick], rows: int, *, zero: float) -> Rows:
     summary = "; ".join(f"{mark.label}, {mark.series}: {mark.text}" for mark in marks)
-    return Rows(title, _TOP + len(marks) * _ROW + 26, zero, tuple(ticks), tuple(marks), summary)
+    return Rows(title, _TOP + rows * _ROW + 26, zero, tuple(ticks), tuple(marks), summary)
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

@@ -1,116 +1,51 @@
 """Two models on the same items: what changed, by how much, and whether it is more than noise."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
+from tongues.core.comparison import Difference, Verdict
 from tongues.core.scores import Measurement, Scores
 from tongues.evaluation.corrections import holm, paired_p
-from tongues.evaluation.metrics import paired_difference
+from tongues.evaluation.measures import PER_ITEM, Measure, measures_of
 from tongues.evaluation.overlap import METRICS
+from tongues.evaluation.paired import FEWEST_FOR_BOOTSTRAP, Paired, by_bootstrap, paired
 from tongues.evaluation.samples import Sample
 from tongues.evaluation.score import overlap
 
-Verdict = Literal["worse", "better", "unclear"]
 ByTask = Mapping[tuple[str, str], Sequence[Sample]]
-
-FEWEST_FOR_A_VERDICT = 10
-"""A bootstrap over fewer items is too narrow to call anything clear."""
+Ratings = Mapping[str, Mapping[str, float]]
+"""Language to item to the judge's rating, for the items that have a readable one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """One thing that is measured in every language.
+class Answers:
+    """One model's answers.
 
     Args:
-        task: "choices", "translation" or "open".
-        metric: as in the scores.
-        label: for people.
-        short: the same where there is little room.
-        factor: what the stored value is multiplied by for display: 100 for shares.
-        unit: shown behind a value.
-        main: whether verdicts in words are about it; the gate's policy is about the same ones.
-        better: 1 where more is better, -1 where less is.
+        samples: by task and language; none where only the figures are known.
+        ratings: of its open answers.
     """
 
-    task: str
-    metric: str
-    label: str
-    short: str
-    factor: float
-    unit: str
-    main: bool
-    better: int = 1
+    samples: ByTask
+    ratings: Ratings
 
-    def show(self, measurement: Measurement | None) -> str:
-        """A value for people: "30.0 %", "14.5", or a dash where nothing was measured."""
-        return "–" if measurement is None else f"{measurement.value * self.factor:.1f}{self.unit}"
+    @classmethod
+    def of(cls, samples: Sequence[Sample], ratings: Ratings | None = None) -> "Answers":
+        """Answers from samples in any order of tasks and languages."""
+        return cls(by_task(samples), ratings or {})
 
-    def show_range(self, measurement: Measurement | None) -> str:
-        """The interval: "19.9 to 42.5"; empty where there is none."""
-        if measurement is None or measurement.low is None or measurement.high is None:
-            return ""
-        return f"{measurement.low * self.factor:.1f} to {measurement.high * self.factor:.1f}"
+    def values(self, measure: Measure, lang: str) -> dict[str, float]:
+        """Item to what it adds to a measure that is a mean over items; empty for any other."""
+        if (measure.task, measure.metric) == ("open", "judge"):
+            return dict(self.ratings.get(lang, {}))
+        if measure.metric not in PER_ITEM:
+            return {}
+        found = ((s.id, PER_ITEM[measure.metric](s)) for s in self.samples.get((measure.task, lang), ()))
+        return {name: value for name, value in found if value is not None}
 
 
-MEASURES = (
-    Measure("choices", "accuracy", "Multiple choice", "multiple choice", 100, " %", main=True),
-    Measure("translation", "chrf", "Translation, chrF++", "chrF++", 1, "", main=True),
-    Measure(
-        "open",
-        "target_language_rate",
-        "Answers in the language asked",
-        "language as asked",
-        100,
-        " %",
-        main=True,
-    ),
-    Measure(
-        "translation",
-        "target_language_rate",
-        "Translations in the language asked",
-        "translated as asked",
-        100,
-        " %",
-        main=False,
-    ),
-    Measure("translation", "bleu", "Translation, BLEU", "BLEU", 1, "", main=False),
-    Measure(
-        "choices", "accuracy_norm", "Multiple choice, per character", "per character", 100, " %", main=False
-    ),
-    Measure("qa", "f1", "Questions about a text, F1", "F1", 100, " %", main=True),
-    Measure("qa", "exact_match", "Questions about a text, exact", "exact match", 100, " %", main=False),
-    Measure("math", "accuracy", "Word problems", "word problems", 100, " %", main=True),
-    Measure("open", "judge", "Judge's rating, 1 to 10", "rating", 1, "", main=False),
-    Measure(
-        "open", "line_language_rate", "Lines in the language asked", "lines as asked", 100, " %", main=False
-    ),
-    Measure(
-        "open",
-        "format_failure_rate",
-        "Chains without an answer",
-        "no answer",
-        100,
-        " %",
-        main=False,
-        better=-1,
-    ),
-)
-
-
-def together_measures(scores: Sequence[Scores]) -> list[Measure]:
-    """Accuracy over all languages, then consistency and AC3 for every subset size."""
-    sizes = range(2, max(len(one.languages) for one in scores) + 2)
-    measures = [Measure("choices", "accuracy", "Accuracy, all languages", "accuracy", 100, " %", main=False)]
-    for s in sizes:
-        for metric, label in (("consistency", "Consistency"), ("ac3", "AC3")):
-            measures.append(
-                Measure(
-                    "choices", f"{metric}_{s}", f"{label}, s = {s}", f"{label} {s}", 100, " %", main=False
-                )
-            )
-    return measures
+NO_ANSWERS = Answers({}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +57,8 @@ class Change:
         lang: BCP-47 code.
         before: of the model compared with.
         after: of the candidate.
-        delta: after minus before, with a paired bootstrap interval where samples of both exist.
-        p: two-sided, of a paired test of no change; None where there are no samples of both.
+        paired: the difference over the same items; None where there are no samples of both.
+        p: two-sided, of a paired test of no change; None where there is none.
         p_holm: the same, corrected for all languages of this measure; see `corrections`.
     """
 
@@ -131,33 +66,31 @@ class Change:
     lang: str
     before: Measurement
     after: Measurement
-    delta: Measurement
+    paired: Paired | None = None
     p: float | None = None
     p_holm: float | None = None
+
+    @property
+    def delta(self) -> Measurement:
+        """After minus before, with an interval where it is paired."""
+        if self.paired is not None:
+            return self.paired.change
+        return Measurement(value=self.after.value - self.before.value, n=min(self.before.n, self.after.n))
 
     @property
     def verdict(self) -> Verdict:
         """Clear only where the 95 % interval of the change lies on one side of zero."""
         low, high = self.delta.low, self.delta.high
-        if low is None or high is None or self.delta.n < FEWEST_FOR_A_VERDICT:
+        if low is None or high is None or self.delta.n < FEWEST_FOR_BOOTSTRAP:
             return "unclear"
         if low <= 0 <= high:
             return "unclear"
         return "better" if (low > 0) == (self.measure.better > 0) else "worse"
 
-    def as_dict(self) -> dict[str, Any]:
-        """As a JSON value, in the metric's own unit."""
-        return {
-            "task": self.measure.task,
-            "lang": self.lang,
-            "metric": self.measure.metric,
-            "before": self.before.value,
-            "after": self.after.value,
-            "change": self.delta.model_dump(mode="json"),
-            "p": self.p,
-            "p_holm": self.p_holm,
-            "verdict": self.verdict,
-        }
+    @property
+    def gain(self) -> float:
+        """The change in the measure's own good direction, as shown."""
+        return self.delta.value * self.measure.factor * self.measure.better
 
     @property
     def shown(self) -> str:
@@ -169,6 +102,23 @@ class Change:
         """The interval of the change: "−1.7 to +25.0"; empty where there is none."""
         ends = (self.delta.low, self.delta.high)
         return " to ".join(signed(end * self.measure.factor) for end in ends if end is not None)
+
+    def as_difference(self) -> Difference:
+        """As `comparison.json` and the gate have it, in the metric's own unit."""
+        return Difference(
+            task=self.measure.task,
+            lang=self.lang,
+            metric=self.measure.metric,
+            before=self.before.value,
+            after=self.after.value,
+            change=self.delta,
+            better=1 if self.measure.better > 0 else -1,
+            interval=self.paired.interval if self.paired else "none",
+            gain_at_least=self.paired.gain_at_least(self.measure.better) if self.paired else {},
+            p=self.p,
+            p_holm=self.p_holm,
+            verdict=self.verdict,
+        )
 
 
 def signed(value: float) -> str:
@@ -185,67 +135,49 @@ def by_task(samples: Sequence[Sample]) -> ByTask:
     return groups
 
 
-def compare(before: Scores, after: Scores, samples_before: ByTask, samples_after: ByTask) -> list[Change]:
+def compare(before: Scores, after: Scores, answers_before: Answers, answers_after: Answers) -> list[Change]:
     """Every change that both models were measured for: clear losses first, then by size.
 
     Args:
         before: scores of the model compared with.
         after: scores of the candidate.
-        samples_before: its samples; without them there are no intervals.
-        samples_after: the candidate's.
+        answers_before: its answers; without them there are no intervals.
+        answers_after: the candidate's.
     """
     changes = []
     for lang in (after.source_lang, *after.languages):
-        for measure in MEASURES:
+        for measure in measures_of([before, after]):
             old, new = (scores.get(measure.task, lang, measure.metric) for scores in (before, after))
             if old is not None and new is not None:
-                key = measure.task, lang
-                delta = _delta(measure, samples_before.get(key, ()), samples_after.get(key, ()))
-                delta = delta or Measurement(value=new.value - old.value, n=min(old.n, new.n))
-                p = _p(measure, samples_before.get(key, ()), samples_after.get(key, ()))
-                changes.append(Change(measure, lang, old, new, delta, p))
+                change = Change(measure, lang, old, new)
+                changes.append(_paired(change, answers_before, answers_after))
     rank = {"worse": 0, "unclear": 1, "better": 2}
-    changes = _corrected(changes)
-    return sorted(
-        changes, key=lambda c: (rank[c.verdict], c.delta.value * c.measure.factor * c.measure.better)
-    )
+    return sorted(_corrected(changes), key=lambda change: (rank[change.verdict], change.gain))
+
+
+def _paired(change: Change, before: Answers, after: Answers) -> Change:
+    """The change with its interval and test, where both were asked the same."""
+    measure, lang = change.measure, change.lang
+    if measure.metric in METRICS:
+        old, new = (answers.samples.get((measure.task, lang), ()) for answers in (before, after))
+        if not old or [sample.id for sample in old] != [sample.id for sample in new]:
+            return change
+        resampled = overlap(measure.metric, old).resampled_change(overlap(measure.metric, new))
+        return replace(change, paired=by_bootstrap(*resampled, len(old)))
+    values = before.values(measure, lang), after.values(measure, lang)
+    shared = sorted(values[0].keys() & values[1].keys())
+    # A verdict that cannot be read leaves its item out; answers are to the same questions or to none.
+    if not shared or (measure.metric != "judge" and values[0].keys() != values[1].keys()):
+        return change
+    first, second = ([found[name] for name in shared] for found in values)
+    return replace(change, paired=paired(first, second), p=paired_p(first, second))
 
 
 def _corrected(changes: Sequence[Change]) -> list[Change]:
     """The changes with p values corrected for the languages of each measure."""
     found = {id(change): change.p for change in changes if change.p is not None}
     adjusted: dict[int, float] = {}
-    for measure in MEASURES:
+    for measure in {change.measure for change in changes}:
         mine = [id(change) for change in changes if change.measure == measure and id(change) in found]
         adjusted |= dict(zip(mine, holm([found[key] or 0.0 for key in mine]), strict=True))
     return [replace(change, p_holm=adjusted.get(id(change))) for change in changes]
-
-
-def _p(measure: Measure, before: Sequence[Sample], after: Sequence[Sample]) -> float | None:
-    """A paired test of no change; None where the two were not asked the same."""
-    if not before or [s.id for s in before] != [s.id for s in after] or measure.metric not in _PER_ITEM:
-        return None
-    value = _PER_ITEM[measure.metric]
-    return paired_p([value(sample) for sample in before], [value(sample) for sample in after])
-
-
-def _delta(measure: Measure, before: Sequence[Sample], after: Sequence[Sample]) -> Measurement | None:
-    """Paired over items; None where the two were not asked the same."""
-    if not before or [sample.id for sample in before] != [sample.id for sample in after]:
-        return None
-    if measure.metric in METRICS:
-        return overlap(measure.metric, before).change_to(overlap(measure.metric, after))
-    if measure.metric not in _PER_ITEM:
-        return None
-    value = _PER_ITEM[measure.metric]
-    return paired_difference([value(sample) for sample in before], [value(sample) for sample in after])
-
-
-_PER_ITEM: dict[str, Callable[[Sample], float]] = {
-    "accuracy": lambda sample: float(bool(sample.correct)),
-    "accuracy_norm": lambda sample: float(bool(sample.correct_norm)),
-    "exact_match": lambda sample: float(bool(sample.correct)),
-    "f1": lambda sample: sample.f1 or 0.0,
-    "target_language_rate": lambda sample: float(sample.in_asked_language),
-}
-"""What a sample adds to a metric that is a mean over items."""

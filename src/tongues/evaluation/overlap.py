@@ -63,16 +63,18 @@ class Overlap:
         n = len(self.per_sentence)
         return resampled(self.score(), np.array([self.score(rows) for rows in draws(n)]), n)
 
-    def change_to(self, after: "Overlap") -> Measurement:
-        """Change of the corpus score between two systems on the same sentences, paired bootstrap.
+    def resampled_change(self, after: "Overlap") -> "tuple[float, NDArray[np.float64]]":
+        """Change of the corpus score to another system's, and the same on every resample of the sentences.
 
-        Source: Koehn, EMNLP 2004 (W04-3250).
+        Args:
+            after: of the same sentences.
+
+        Source: paired bootstrap, Koehn, EMNLP 2004 (W04-3250).
         """
         import numpy as np
 
-        n = len(self.per_sentence)
-        changes = np.array([after.score(rows) - self.score(rows) for rows in draws(n)])
-        return resampled(after.score() - self.score(), changes, n)
+        changes = np.array([after.score(rows) - self.score(rows) for rows in draws(len(self.per_sentence))])
+        return after.score() - self.score(), changes
 
 
 def _metric(name: str, lang: str) -> Any:

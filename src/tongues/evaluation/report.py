@@ -1,195 +1,156 @@
 """The report: one HTML file that needs no network, no script and no explanation."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tongues import __version__
-from tongues.core.languages import UNDETERMINED, Language, language
+from tongues.core.languages import Language, language
 from tongues.core.pages import write_page
-from tongues.core.scores import Measurement, Scores
-from tongues.evaluation.charts import change_bars, consistency_curves, shares
-from tongues.evaluation.compare import MEASURES, ByTask, Change, Measure, by_task, compare, together_measures
-from tongues.evaluation.samples import read_samples
+from tongues.core.scores import Scores
+from tongues.evaluation import tables
+from tongues.evaluation.charts import ROLES, change_bars, series, shares, subset_curves
+from tongues.evaluation.compare import Change
+from tongues.evaluation.comparison import AllCompared
+from tongues.evaluation.measures import measures_of, together_measures
 from tongues.evaluation.showcase import showcase
 from tongues.evaluation.wording import headline, verdict_words
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ROLE_NAMES = {"base": "the base model", "champion": "the champion", "candidate": "the candidate"}
-_FULL_COLOUR = {" %": 25.0, "": 10.0}
-"""Change, in the measure's own unit, at which a cell of the heat map has its full colour."""
+_CARDS = 12
+"""With more languages, those without a clear change are folded away."""
+_OPEN_SAMPLES = 6
+"""Up to so many languages the answers to open questions are unfolded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell of the heat map.
-
-    Args:
-        text: the candidate's value.
-        change: the change against the base; "" where there is none.
-        strength: 0..100, depth of the colour.
-        side: "better" or "worse" by sign alone, "" where nothing changed.
-        clear: whether the interval excludes zero.
-    """
-
-    text: str
-    change: str = ""
-    strength: int = 0
-    side: str = ""
-    clear: bool = False
-
-
-def write_report(
-    scores: Sequence[Scores],
-    samples: Mapping[str, Path],
-    *,
-    recipe_name: str,
-    facts: Mapping[str, str],
-    out: Path,
-) -> Path:
+def write_report(compared: AllCompared, *, facts: Mapping[str, str], out: Path) -> Path:
     """Write the comparison as one self-contained HTML file.
 
     Args:
-        scores: one per model; "base" and "candidate" are compared, "champion" too if given.
-        samples: role to the folder of its samples; roles without one get no intervals of change.
-        recipe_name: for the title.
+        compared: the models; those without samples get no intervals of change.
         facts: more lines for the last section, such as methods; "date" replaces today's.
         out: the file to write.
 
     Returns:
         The file.
-
-    Raises:
-        DataError: a samples folder holds none, or they cannot be read.
     """
-    answers = {role: by_task(read_samples(folder)) for role, folder in samples.items()}
-    values = _context(scores, answers, recipe_name=recipe_name, facts=facts)
-    return write_page(out, _TEMPLATES, "report.html.j2", **values)
+    return write_page(out, _TEMPLATES, "report.html.j2", **_context(compared, facts))
 
 
-def _context(
-    scores: Sequence[Scores],
-    answers: Mapping[str, ByTask],
-    *,
-    recipe_name: str,
-    facts: Mapping[str, str],
-) -> dict[str, Any]:
-    by_role: dict[str, Scores] = {one.role: one for one in scores}
-    subject = by_role.get("candidate", scores[-1])
+def _context(compared: AllCompared, facts: Mapping[str, str]) -> dict[str, Any]:
+    scores, subject = compared.scores, compared.candidate.scores
     langs = (subject.source_lang, *subject.languages)
-    changes: dict[str, list[Change]] = {
-        role: compare(other, subject, answers.get(role, {}), answers.get(subject.role, {}))
-        for role, other in by_role.items()
-        if role != subject.role
-    }
-    against = "base" if "base" in changes else next(iter(changes), "")
-    main = changes.get(against, [])
+    main = compared.changes.get(compared.against, ())
+    names = {one.role: _ROLE_NAMES.get(one.role, f"model {one.role}") for one in scores}
     return {
-        "recipe_name": recipe_name,
-        "headlines": [headline(c, subject.source_lang, _ROLE_NAMES[role]) for role, c in changes.items()],
+        "recipe_name": compared.comparison.recipe,
+        "headlines": [headline(c, subject.source_lang, names[role]) for role, c in compared.changes.items()],
         "scores": scores,
         "subject": subject,
-        "languages": [language(lang) for lang in langs],
-        "findings": [_finding(language(lang), main) for lang in langs],
-        "noise": _noise(subject),
-        "changes": changes,
-        "against": against,
-        "role_names": _ROLE_NAMES,
-        "verdict_words": verdict_words,
-        "heat": _heat(subject, langs, main),
-        "bars": _bars(main, langs),
-        "together": together_measures(scores),
-        "curves": consistency_curves(scores, _options(answers)),
-        "rates": _rates(scores, langs),
-        "confusion": _confusion(answers, langs),
-        "sections": showcase(
-            langs, subject.source_lang, answers.get(against, {}), answers.get(subject.role, {})
-        ),
-        "task_names": {"open": "Open questions", "choices": "Multiple choice", "translation": "Translation"},
+        "series": series,
+        "others": [one.role for one in scores if one.role not in ROLES],
         "language": language,
+        "findings": _findings(langs, main),
+        "cards": _CARDS,
+        "noise": _noise(subject),
+        "against": compared.against,
+        "compared_roles": list(compared.changes),
+        "role_names": names,
+        "verdict_words": verdict_words,
+        "heat": tables.heat(subject, langs, main),
+        "bars": _bars(main),
+        "rates": _rates(scores, langs),
+        "confusion": tables.confusion(compared, langs),
+        "rows": tables.every_number(compared),
+        **_together(compared),
+        **_special(compared, langs),
         "facts": _facts(scores, facts),
     }
 
 
+def _together(compared: AllCompared) -> dict[str, Any]:
+    """What is taken over all languages at once."""
+    scores, options = compared.scores, _options(compared)
+    curves = [
+        subset_curves("Consistency over subset size", "consistency", scores, options),
+        subset_curves("AC3 over subset size", "ac3", scores, options),
+    ]
+    measures = together_measures(scores)
+    return {"curves": [curve for curve in curves if curve], "together": measures}
+
+
+def _special(compared: AllCompared, langs: Sequence[str]) -> dict[str, Any]:
+    """Judge, formats, contamination and samples, each only where there is something to show."""
+    scores, subject = compared.scores, compared.candidate.scores
+    other = next((one for one in scores if one.role == compared.against), None)
+    sections = (
+        showcase(langs, subject.source_lang, compared.answers(compared.against), compared.candidate.answers)
+        if compared.against
+        else []
+    )
+    return {
+        "judged": tables.judged(subject, langs, other),
+        "failures": tables.format_failures(scores, langs),
+        "contaminated": tables.contaminated(compared.comparison.contamination, langs),
+        "sections": sections,
+        "unfolded": len(langs) <= _OPEN_SAMPLES,
+        "task_names": {"open": "Open questions", "choices": "Multiple choice", "qa": "Questions about a text",
+                       "math": "Word problems"},
+    }  # fmt: skip
+
+
+def _findings(langs: Sequence[str], changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """One card per language: those with clear losses first, those without a clear change last."""
+    cards = [_finding(language(lang), changes) for lang in langs]
+    return sorted(cards, key=lambda card: card["rank"])
+
+
 def _finding(lang: Language, changes: Sequence[Change]) -> dict[str, Any]:
-    order = {measure.label: at for at, measure in enumerate(MEASURES)}
     mine = [c for c in changes if c.lang == lang.code and c.measure.main]
-    mine.sort(key=lambda change: order[change.measure.label])
-    return {"language": lang, "changes": mine}
+    verdicts = {change.verdict for change in mine}
+    rank = 0 if "worse" in verdicts else 1 if "better" in verdicts else 2
+    return {"language": lang, "changes": mine, "rank": rank}
 
 
 def _noise(scores: Scores) -> str:
-    found = [(m, scores.get(m.task, scores.languages[0], m.metric)) for m in MEASURES if m.main]
-    sizes = ", ".join(f"{got.n} for {measure.short}" for measure, got in found if got)
+    mains = [measure for measure in measures_of([scores]) if measure.main]
+    found = [(m, scores.get(m.task, lang, m.metric)) for m in mains for lang in scores.languages]
+    sizes: dict[str, list[int]] = {}
+    for measure, got in found:
+        if got:
+            sizes.setdefault(measure.short, []).append(got.n)
+    spans = ((name, min(ns), max(ns)) for name, ns in sizes.items())
+    listed = ", ".join(
+        f"{low if low == high else f'{low} to {high}'} for {name}" for name, low, high in spans
+    )
     return (
-        f"Items per language: {sizes}; the fewer there are, the wider the intervals. Each interval stands "
+        f"Items per language: {listed}; the fewer there are, the wider the intervals. Each interval stands "
         "for itself, so of twenty of them one is expected to miss the truth."
     )
 
 
-def _heat(scores: Scores, langs: Sequence[str], changes: Sequence[Change]) -> dict[str, Any]:
-    found = {(change.lang, change.measure): change for change in changes}
-    measures = [m for m in MEASURES if any(scores.get(m.task, lang, m.metric) for lang in langs)]
-    rows = [
-        (
-            language(lang),
-            [_cell(m, scores.get(m.task, lang, m.metric), found.get((lang, m))) for m in measures],
-        )
-        for lang in langs
-    ]
-    return {"measures": measures, "rows": rows}
-
-
-def _cell(measure: Measure, value: Measurement | None, change: Change | None) -> Cell:
-    if change is None:
-        return Cell(measure.show(value))
-    moved = change.delta.value * measure.factor * measure.better
-    strength = min(100, round(100 * abs(moved) / _FULL_COLOUR[measure.unit]))
-    side = "better" if moved > 0 else "worse" if moved < 0 else ""
-    return Cell(measure.show(value), change.shown, strength, side, change.verdict != "unclear")
-
-
-def _bars(changes: Sequence[Change], langs: Sequence[str]) -> list[Any]:
-    panels = []
-    for measure in (m for m in MEASURES if m.main):
-        mine = sorted((c for c in changes if c.measure == measure), key=lambda c: langs.index(c.lang))
-        if mine:
-            panels.append(change_bars(measure, mine))
-    return panels
+def _bars(changes: Sequence[Change]) -> list[Any]:
+    measures = dict.fromkeys(change.measure for change in changes if change.measure.main)
+    return [change_bars(one, [c for c in changes if c.measure == one]) for one in measures]
 
 
 def _rates(scores: Sequence[Scores], langs: Sequence[str]) -> list[Any]:
-    plots = [
-        shares(measure, scores, langs) for measure in MEASURES if measure.metric == "target_language_rate"
-    ]
-    return [plot for plot in plots if plot.marks]
+    wanted = (one for one in measures_of(scores) if one.metric == "target_language_rate")
+    return [plot for plot in (shares(measure, scores, langs) for measure in wanted) if plot.marks]
 
 
-def _options(answers: Mapping[str, ByTask]) -> int:
+def _options(compared: AllCompared) -> int:
     """Choices per question, for the chance level; four where no sample tells."""
     choices = (
-        s
-        for groups in answers.values()
-        for (task, _), found in groups.items()
-        for s in found
+        sample
+        for model in compared.models
+        for (task, _), found in model.answers.samples.items()
+        for sample in found
         if task == "choices"
     )
     return next((len(sample.options) for sample in choices), 4)
-
-
-def _confusion(answers: Mapping[str, ByTask], langs: Sequence[str]) -> list[dict[str, Any]]:
-    """Per model: language asked to language answered, over open questions."""
-    tables = []
-    for role, groups in answers.items():
-        asked = {lang: groups.get(("open", lang), ()) for lang in langs}
-        counts = {lang: Counter(s.guessed_lang for s in found) for lang, found in asked.items() if found}
-        if counts:
-            unknown = any(count[UNDETERMINED] for count in counts.values())
-            tables.append({"role": role, "counts": counts, "columns": [*langs, *[UNDETERMINED] * unknown]})
-    return tables
 
 
 def _facts(scores: Sequence[Scores], given: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -198,6 +159,11 @@ def _facts(scores: Sequence[Scores], given: Mapping[str, str]) -> list[tuple[str
         facts[f"{one.role} model"] = f"{one.model} (sha256 {one.model_sha256})"
     for suite in dict.fromkeys(f"{one.suite} (sha256 {one.suite_sha256})" for one in scores):
         facts["suite and settings"] = suite
-    for name, signature in scores[0].signatures.items():
+    facts["change, right or wrong"] = "paired score interval, 95 %; Tango, Statist. Med. 17 (1998) 891"
+    facts["change, other"] = "paired bootstrap over items, 95 %; Koehn, W04-3250"
+    facts["p after correction"] = (
+        "McNemar's exact test or sign flips, two-sided; Holm over the languages of a measure"
+    )
+    for name, signature in scores[-1].signatures.items():
         facts[name] = signature
     return list(facts.items())

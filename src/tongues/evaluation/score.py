@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Literal
 
 from tongues import __version__
 from tongues.core.digests import canonical_json, digest_value
@@ -11,7 +10,7 @@ from tongues.core.manifest import write_atomically
 from tongues.core.ports import Identify
 from tongues.core.progress import Progress
 from tongues.core.recipe import EvaluationSection, GeneratedCodeSection
-from tongues.core.scores import TOGETHER, Measurement, Scores
+from tongues.core.scores import TOGETHER, Measurement, Role, Scores
 from tongues.evaluation.answers import last_number
 from tongues.evaluation.chains import PLAIN, AnswerFormat
 from tongues.evaluation.lines import found_in_lines, line_language_rate
@@ -44,7 +43,7 @@ Answers = Mapping[tuple[str, str], Sequence[Sample]]
 def score_model(
     model_folder: Path,
     *,
-    role: Literal["base", "candidate", "champion"],
+    role: Role,
     name: str,
     model_sha256: str,
     suite: Suite,

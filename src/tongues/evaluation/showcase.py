@@ -1,12 +1,12 @@
 """The samples that a reader should look at: what got worse, what got better, what went wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
 
 from tongues.core.languages import UNDETERMINED, language, languages
-from tongues.evaluation.compare import ByTask
+from tongues.evaluation.compare import Answers
 from tongues.evaluation.samples import Sample
 from tongues.evaluation.suite import LETTERS
 
@@ -116,13 +116,55 @@ def _sentence_chrf() -> Any:
     return CHRF(word_order=2)
 
 
-def open_answers(before: Sequence[Sample], after: Sequence[Sample]) -> list[Pair]:
-    """Open questions: answers that left the language asked first, then those that came to it."""
-    pairs = sorted(zip(before, after, strict=True), key=_open_order)[:PER_LANGUAGE]
+def changed_answers(before: Sequence[Sample], after: Sequence[Sample]) -> list[Pair]:
+    """Answers in words that were right and are wrong now, then the other way round."""
+    pairs = list(zip(before, after, strict=True))
+    lost = [p for p in pairs if p[0].correct and not p[1].correct][: PER_LANGUAGE // 2]
+    won = [p for p in pairs if p[1].correct and not p[0].correct][: PER_LANGUAGE - len(lost)]
+    reasons = ["right before, wrong now"] * len(lost) + ["wrong before, right now"] * len(won)
     return [
-        Pair(b.id, _why_open(b, a), Shown.given(b.prompt, b.lang), _NOTHING, _generated(b), _generated(a))
-        for b, a in pairs
+        Pair(b.id, why, Shown.given(b.prompt, b.lang), Shown.given(b.expected, b.lang), _said(b), _said(a))
+        for (b, a), why in zip([*lost, *won], reasons, strict=True)
     ]
+
+
+def _said(sample: Sample) -> Shown:
+    note = "right" if sample.correct else "wrong"
+    return Shown(sample.got or "(no answer)", sample.lang, note=note, good=bool(sample.correct))
+
+
+Rated = Mapping[str, float]
+
+
+def open_answers(before: Sequence[Sample], after: Sequence[Sample], was: Rated, now: Rated) -> list[Pair]:
+    """Open questions: answers that left the language asked first, then those whose rating fell most.
+
+    Args:
+        before: of the model compared with.
+        after: of the candidate, the same questions.
+        was: item to the judge's rating of the answer before; empty where nobody judged.
+        now: the same of the candidate's.
+    """
+
+    def order(pair: tuple[Sample, Sample]) -> tuple[int, float]:
+        name = pair[0].id
+        return _open_order(pair), now.get(name, 0.0) - was.get(name, 0.0)
+
+    return [
+        Pair(
+            b.id,
+            _why_open(b, a),
+            Shown.given(b.prompt, b.lang),
+            _NOTHING,
+            _generated(b, _rating(was, b)),
+            _generated(a, _rating(now, a)),
+        )
+        for b, a in sorted(zip(before, after, strict=True), key=order)[:PER_LANGUAGE]
+    ]
+
+
+def _rating(ratings: Rated, sample: Sample) -> str:
+    return f"rated {ratings[sample.id]:g}" if sample.id in ratings else ""
 
 
 def _open_order(pair: tuple[Sample, Sample]) -> int:
@@ -155,23 +197,36 @@ class Section:
     pairs: tuple[Pair, ...]
 
 
-def showcase(langs: Sequence[str], source_lang: str, before: ByTask, after: ByTask) -> list[Section]:
+def showcase(langs: Sequence[str], source_lang: str, before: Answers, after: Answers) -> list[Section]:
     """Pick samples of every language and task that both models were asked.
 
     Args:
         langs: BCP-47 codes in the order to show.
         source_lang: language that translations start from.
-        before: samples of the model compared with.
-        after: samples of the candidate.
+        before: answers of the model compared with.
+        after: answers of the candidate.
     """
+    tasks = sorted({task for task, _ in after.samples}, key=lambda task: (task != "open", task))
     sections = []
     for lang in langs:
-        for task, pick in (
-            ("open", open_answers),
-            ("choices", changed_choices),
-            ("translation", lambda b, a: changed_translations(b, a, source_lang)),
-        ):
-            old, new = before.get((task, lang), ()), after.get((task, lang), ())
-            if old and [s.id for s in old] == [s.id for s in new] and (pairs := pick(old, new)):
-                sections.append(Section(lang, task, tuple(pairs)))
+        ratings = before.ratings.get(lang, {}), after.ratings.get(lang, {})
+        for task in tasks:
+            old, new = (answers.samples.get((task, lang), ()) for answers in (before, after))
+            if old and [s.id for s in old] == [s.id for s in new]:
+                pairs = _picked(task, old, new, ratings, source_lang)
+                sections += [Section(lang, task, tuple(pairs))] if pairs else []
     return sections
+
+
+def _picked(
+    task: str,
+    old: Sequence[Sample],
+    new: Sequence[Sample],
+    ratings: tuple[Rated, Rated],
+    source_lang: str,
+) -> list[Pair]:
+    if task == "open":
+        return open_answers(old, new, *ratings)
+    if task == "translation":
+        return changed_translations(old, new, source_lang)
+    return changed_choices(old, new) if new[0].loglikelihoods else changed_answers(old, new)

@@ -231,3 +231,20 @@ def write_verdicts(path: Path, verdicts: Sequence[Verdict]) -> None:
     table = pa.Table.from_pylist(list(map(dataclasses.asdict, verdicts)), schema=schema)
     pq.write_table(table, buffer, compression="zstd")
     write_atomically(path, buffer.getvalue())
+
+
+def read_ratings(folder: Path) -> dict[str, dict[str, float]]:
+    """Language to item to rating, for the single verdicts that could be read.
+
+    Args:
+        folder: holds one ``LANG.parquet`` per language, as `write_verdicts` wrote it.
+    """
+    import pyarrow.parquet as pq
+
+    found = {
+        path.stem: pq.read_table(path, columns=["id", "rating"]) for path in sorted(folder.glob("*.parquet"))
+    }
+    return {
+        lang: {row["id"]: row["rating"] for row in table.to_pylist() if row["rating"] is not None}
+        for lang, table in found.items()
+    }

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from tongues.core.comparison import Verdict
 from tongues.core.languages import language
-from tongues.evaluation.compare import Change, Verdict
+from tongues.evaluation.compare import Change
 
 _VERDICTS: dict[Verdict, str] = {
     "better": "clearly better",
@@ -18,6 +19,10 @@ _FATES = (
     "did not change by more than noise",
 )
 """What can become of a language, in the order the headline tells it."""
+
+
+_NAMED = 7
+"""Above so many languages the headline counts the rest."""
 
 
 def headline(changes: Sequence[Change], source_lang: str, against: str) -> str:
@@ -54,6 +59,8 @@ def _fate(found: set[Verdict]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
+    if len(names) > _NAMED:
+        return f"{', '.join(names[: _NAMED - 1])} and {len(names) - _NAMED + 1} more languages"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -171,6 +171,7 @@ class _Assembler:
         facts: dict[str, Any] = {
             "rows": {split: dict(sorted(count.items())) for split, count in self.rows.items()},
             "licence": overview.licence,
+            "licences": sorted({one.name for one in overview.licences}),
             "masked": dict(sorted(self.masked.items())),
         }
         return Report(

@@ -1,31 +1,34 @@
-"""Evaluate: the base model, the tuned one and the champion on one suite, and the report."""
+"""Evaluate: the base model, others, the champion and the tuned one on one suite, and the report."""
 
 import json
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
+from tongues.core.comparison import COMPARISON_NAME, Comparison
 from tongues.core.digests import canonical_json, digest_value
 from tongues.core.errors import EvaluationError
 from tongues.core.manifest import write_atomically
 from tongues.core.progress import LineProgress
 from tongues.core.recipe_file import load_recipe
-from tongues.core.scores import Scores
+from tongues.core.scores import Role, Scores
 from tongues.data.language_id import RestrictedIdentifier
 from tongues.evaluation.chains import PLAIN, AnswerFormat
-from tongues.evaluation.compare import by_task, compare
+from tongues.evaluation.compare import Answers
+from tongues.evaluation.comparison import AllCompared, Compared, compare_all
 from tongues.evaluation.report import write_report
 from tongues.evaluation.samples import read_samples
 from tongues.evaluation.score import SAMPLES_FOLDER, SCORES_NAME, score_model, settings
 from tongues.evaluation.suite import Suite
 from tongues.evaluation.summary import markdown_summary
+from tongues.evaluation.verdicts import read_ratings
 from tongues.platform.tracking import Tracking
 from tongues.promotion import registry
 from tongues.stages.answer_format import answer_format
+from tongues.stages.contamination import contamination, read_contamination
 from tongues.stages.given import Given
-from tongues.stages.judge import judge, with_judgements
+from tongues.stages.judge import VERDICTS_FOLDER, judge, with_judgements
+from tongues.stages.model_reference import open_model
 from tongues.stages.recorded import write_recorded
 from tongues.stages.runners import ASKED, vllm_runner
 from tongues.stages.signatures import require_whole
@@ -33,10 +36,7 @@ from tongues.stages.suite_files import open_suite
 from tongues.stages.weights import model_of_weights, weights_folder, weights_sha256
 from tongues.stages.workspace import RECIPE_NAME, Output, Report, Workspace, fresh
 
-Role = Literal["base", "candidate", "champion"]
-ROLES: tuple[Role, ...] = ("base", "candidate", "champion")
 REPORT_NAME, SUMMARY_NAME, QUESTIONS_NAME = "report.html", "summary.md", "questions.json"
-CHANGES_NAME = "changes.json"
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,31 @@ class Evaluation:
     """The finished comparison.
 
     Args:
-        output: folder with the report, the summary and the scores by role.
-        scores: base, candidate and, if there is another one, champion.
+        output: folder with the report, the summary and the comparison.
+        comparison: scores of every model, and what changed.
     """
 
     output: Output
-    scores: tuple[Scores, ...]
+    comparison: Comparison
 
     @classmethod
     def of(cls, output: Output) -> "Evaluation":
-        """Read a finished comparison."""
-        files = [output.folder / f"{role}.json" for role in ROLES]
-        scores = tuple(Scores.model_validate_json(f.read_bytes()) for f in files if f.exists())
-        return cls(output, scores)
+        """Read a finished comparison.
+
+        Raises:
+            EvaluationError: another version of tongues wrote it.
+        """
+        path = output.folder / COMPARISON_NAME
+        if not path.is_file():
+            raise EvaluationError(
+                f"there is no {COMPARISON_NAME} here", where=output.uri, fix="run `tongues evaluate` again"
+            )
+        return cls(output, Comparison.model_validate_json(path.read_bytes()))
+
+    @property
+    def scores(self) -> tuple[Scores, ...]:
+        """Of every model: base, others, champion if there is another one, candidate."""
+        return self.comparison.models
 
     @property
     def report(self) -> Path:
@@ -66,7 +78,7 @@ class Evaluation:
     @property
     def candidate(self) -> Scores:
         """Scores of the tuned model."""
-        return next(s for s in self.scores if s.role == "candidate")
+        return self.scores[-1]
 
     def role(self, role: Role) -> Scores | None:
         """Scores of one role, or None where it was not part of the comparison."""
@@ -77,34 +89,35 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
     """Score every model of the comparison, each once and for all, and write the report.
 
     Returns:
-        The comparison; its folder holds ``report.html``, ``summary.md`` and ``ROLE.json``.
+        The comparison; its folder holds ``report.html``, ``summary.md``, ``comparison.json`` and
+        ``questions.json``.
     """
     suite = open_suite(given, workspace)
-    models: dict[Role, Output] = {"base": base, "candidate": tuned}
-    if (champion := _champion(given, workspace, tuned)) is not None:
-        models["champion"] = champion
+    models = _models(given, workspace, tuned, base)
+    searched = contamination(given, workspace, tuned)
     scored = {role: score(given, workspace, model, suite, role) for role, model in models.items()}
     judged = judge(given, workspace, suite, scored)
 
     def work(folder: Path) -> Report:
         fresh(folder)
-        scores = [with_judgements(_read(o).as_role(role), judged.get(role, ())) for role, o in scored.items()]
-        for one in scores:
-            write_atomically(folder / f"{one.role}.json", canonical_json(one.model_dump(mode="json")))
-        _write_pages(folder, given, scores, scored)
+        found = [_model(role, output, judged.get(role, ())) for role, output in scored.items()]
+        compared = compare_all(found, recipe=given.recipe.name, contamination=read_contamination(searched))
+        _write_pages(folder, given, compared)
         questions = {lang: items[0].prompt for lang, items in suite.open.items()}
         (folder / QUESTIONS_NAME).write_text(json.dumps(questions, ensure_ascii=False), encoding="utf-8")
         write_recorded(folder, read_samples(scored["candidate"].folder / SAMPLES_FOLDER))
-        facts = {"measurements": len(scores[0].measurements), "suite_sha256": scores[0].suite_sha256}
-        # The report names the day it was written on, so the scores alone are the content.
-        content = digest_value([one.model_dump(mode="json") for one in scores])
-        return Report(facts=facts, content_sha256=content)
+        first = found[0].scores
+        facts = {"measurements": len(first.measurements), "suite_sha256": first.suite_sha256}
+        # The report names the day it was written on, so the comparison alone is the content.
+        return Report(facts=facts, content_sha256=digest_value(compared.comparison.model_dump(mode="json")))
 
     params = {"name": given.recipe.name, "models": {role: _name(given, role) for role in models}}
+    params |= {"format": Comparison.model_fields["schema_version"].default}
     inputs: dict[str, Output | str] = {role: output for role, output in scored.items()}  # noqa: C416
     inputs |= {
         f"{output.manifest.stage}-{role}": output for role, found in judged.items() for output in found
     }
+    inputs |= {"contamination": searched} if searched else {}
     output = workspace.finish("evaluate", recipe=given.recipe, inputs=inputs, params=params, work=work)
     return Evaluation.of(output)
 
@@ -150,9 +163,19 @@ def score(given: Given, workspace: Workspace, model: Output, suite: Suite, role:
 
 def _answers(given: Given, model: Output, role: Role) -> AnswerFormat:
     """Each tuned model answers as its own recipe taught it; the base model was taught no chain."""
-    if role == "base":
+    if role == "base" or model.manifest.stage != "finetune":
         return PLAIN
     return answer_format(given.recipe if role == "candidate" else load_recipe(model.folder / RECIPE_NAME))
+
+
+def _models(given: Given, workspace: Workspace, tuned: Output, base: Output) -> dict[Role, Output]:
+    """Role to model, in the order of every table."""
+    others = {
+        role: open_model(given, workspace, reference)
+        for role, reference in given.located.evaluation.compare_with.items()
+    }
+    champion = _champion(given, workspace, tuned)
+    return {"base": base, **others, **({"champion": champion} if champion else {}), "candidate": tuned}
 
 
 def _champion(given: Given, workspace: Workspace, tuned: Output) -> Output | None:
@@ -176,33 +199,22 @@ def _champion(given: Given, workspace: Workspace, tuned: Output) -> Output | Non
 
 def _name(given: Given, role: Role) -> str:
     base = given.recipe.base_model.name
-    return {"base": base, "candidate": f"{base} + {given.recipe.name}", "champion": "champion"}[role]
+    named = {"base": base, "candidate": f"{base} + {given.recipe.name}", "champion": "champion"}
+    return named.get(role) or given.recipe.evaluation.compare_with[role]
 
 
-def _read(output: Output) -> Scores:
-    return Scores.model_validate_json((output.folder / SCORES_NAME).read_bytes())
+def _model(role: Role, scored: Output, judged: tuple[Output, ...]) -> Compared:
+    """One model's scores with the judge's, and its answers with their ratings."""
+    scores = Scores.model_validate_json((scored.folder / SCORES_NAME).read_bytes()).as_role(role)
+    ratings = read_ratings(judged[0].folder / VERDICTS_FOLDER) if judged else {}
+    answers = Answers.of(read_samples(scored.folder / SAMPLES_FOLDER), ratings)
+    return Compared(with_judgements(scores, judged), answers)
 
 
-def _write_pages(folder: Path, given: Given, scores: Sequence[Scores], scored: dict[Role, Output]) -> None:
-    (folder / SUMMARY_NAME).write_text(markdown_summary(scores), encoding="utf-8")
-    samples: dict[str, Path] = {role: output.folder / SAMPLES_FOLDER for role, output in scored.items()}
-    write_atomically(folder / CHANGES_NAME, canonical_json(_changes(scores, samples)))
-    write_report(
-        scores, samples, recipe_name=given.recipe.name, facts=_facts(given), out=folder / REPORT_NAME
-    )
-
-
-def _changes(scores: Sequence[Scores], samples: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
-    """Role to every change of the candidate against it, with paired tests."""
-    answers = {role: by_task(read_samples(path)) for role, path in samples.items()}
-    (candidate,) = (one for one in scores if one.role == "candidate")
-    return {
-        one.role: [
-            change.as_dict() for change in compare(one, candidate, answers[one.role], answers["candidate"])
-        ]
-        for one in scores
-        if one.role != "candidate"
-    }
+def _write_pages(folder: Path, given: Given, compared: AllCompared) -> None:
+    (folder / SUMMARY_NAME).write_text(markdown_summary(compared.comparison), encoding="utf-8")
+    write_atomically(folder / COMPARISON_NAME, canonical_json(compared.comparison.model_dump(mode="json")))
+    write_report(compared, facts=_facts(given), out=folder / REPORT_NAME)
 
 
 def _facts(given: Given) -> dict[str, str]:

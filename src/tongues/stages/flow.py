@@ -7,6 +7,7 @@ The KFP pipeline calls the same stages, one pod each, and finds the same digests
 import copy
 from functools import cached_property
 
+from tongues.promotion.gate import Decision
 from tongues.promotion.registry import Promotion
 from tongues.stages.assemble import assemble
 from tongues.stages.evaluate import Evaluation, evaluate
@@ -16,7 +17,7 @@ from tongues.stages.generate import generate
 from tongues.stages.given import Given
 from tongues.stages.preflight import preflight
 from tongues.stages.prepare import fetch_base_model
-from tongues.stages.register import Registered, promote, register
+from tongues.stages.register import Registered, decision, promote, register
 from tongues.stages.translations import Translations
 from tongues.stages.workspace import Output, Workspace
 
@@ -92,6 +93,12 @@ class Flow:
         return register(self.given, self.workspace, self.tuned, self.evaluation.output)
 
     @cached_property
+    def decided(self) -> Decision:
+        """What the gate says."""
+        return decision(self.given, self.workspace, self.tuned, self.evaluation.output)
+
+    @cached_property
     def promoted(self) -> Promotion:
         """The champion, after the gate has passed."""
-        return promote(self.given, self.workspace, self.registered.version, self.evaluation.output)
+        version = self.registered.version
+        return promote(self.given, self.workspace, version, self.evaluation.output, self.decided)

@@ -4,13 +4,12 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from tongues.core.digests import canonical_json, digest_value
 from tongues.core.manifest import write_atomically
 from tongues.core.progress import LineProgress
 from tongues.core.recipe.evaluation import JudgeSection
-from tongues.core.scores import Measurement, Scores
+from tongues.core.scores import Measurement, Role, Scores
 from tongues.evaluation.compare import ByTask, by_task
 from tongues.evaluation.judge import PROTOCOL_SHA256
 from tongues.evaluation.samples import Sample, read_samples
@@ -25,7 +24,6 @@ from tongues.stages.ledger import open_ledger
 from tongues.stages.workspace import Output, Report, Workspace
 
 Work = Callable[[Path], Report]
-Role = Literal["base", "candidate", "champion"]
 Pairs = Sequence[tuple[Sample, Sample]]
 VERDICTS_FOLDER, JUDGED_NAME = "verdicts", "judged.json"
 _IN_KEY = {"model", "temperature", "max_output_tokens"}

@@ -74,6 +74,13 @@ def chain_of(workspace: Workspace, model: str) -> Chain:
     return _chain_of_version(workspace, reader, version, model)
 
 
+def chain_of_output(workspace: Workspace, model: Output) -> Chain:
+    """The chain of a finished model."""
+    reader = _reader(workspace)
+    link = lineage.chain(_absolute(model.uri), reader)
+    return Chain((link,), link, reader, model.uri)
+
+
 def artefact_of(workspace: Workspace, model: str) -> Output:
     """The finished folder of a registered version, or of a folder or URI, fetched where it is remote."""
     if storage.exists(storage.join(model, MANIFEST_NAME)):

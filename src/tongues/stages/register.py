@@ -5,15 +5,18 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict
 
+from tongues.core.comparison import COMPARISON_NAME
 from tongues.core.errors import EvaluationError, RegistryError
 from tongues.core.scores import Scores
 from tongues.evaluation.score import SCORES_NAME
+from tongues.platform import storage
 from tongues.platform.tracking import DatasetInput, StepMetrics, Tracking
 from tongues.promotion import registry
+from tongues.promotion.evidence import Evidence
 from tongues.promotion.gate import Decision, decide
 from tongues.stages.evaluate import REPORT_NAME, SUMMARY_NAME, Evaluation
 from tongues.stages.given import Given
-from tongues.stages.lineage import log_picture
+from tongues.stages.lineage import chain_of_output, log_picture
 from tongues.stages.signatures import sign_registered
 from tongues.stages.weights import MERGED, weights_sha256, weights_uri
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
@@ -71,19 +74,45 @@ def register(given: Given, workspace: Workspace, tuned: Output, evaluation: Outp
     return Registered(model=version.model, version=version.version, run_id=run_id, tracking_uri=tracking.uri)
 
 
-def decision(given: Given, evaluation: Output) -> Decision:
-    """What the gate says of the candidate: a pure function of the scores and the recipe's policy."""
+def decision(given: Given, workspace: Workspace, tuned: Output, evaluation: Output) -> Decision:
+    """What the gate says of the candidate: a pure function of scores, evidence and the recipe's policy.
+
+    Args:
+        given: the recipe; its gate section is the policy.
+        workspace: everything that the candidate was made from is hashed again there.
+        tuned: the candidate.
+        evaluation: output of evaluate.
+
+    Raises:
+        EvaluationError: there is nothing to compare the candidate with.
+    """
     compared = Evaluation.of(evaluation)
     reference = compared.role("champion") or compared.role("base")
     if reference is None:
         raise EvaluationError(
             "neither champion nor base was scored", where=evaluation.uri, fix="evaluate again"
         )
-    return decide(compared.candidate, reference, given.recipe.gate)
+    evidence = Evidence(
+        differences=compared.comparison.against[reference.role],
+        parity=tuned.manifest.observed.get("parity", {}).get("agreement"),
+        lineage_faults=tuple(chain_of_output(workspace, tuned).verify()),
+        base_licence=given.recipe.base_model.licence,
+        data_licences=_data_licences(tuned),
+    )
+    return decide(compared.candidate, reference, given.recipe.gate, evidence)
 
 
-def promote(given: Given, workspace: Workspace, version: int, evaluation: Output) -> registry.Promotion:
-    """Let the gate decide, and on a pass move the alias `champion`.
+def promote(
+    given: Given, workspace: Workspace, version: int, evaluation: Output, said: Decision
+) -> registry.Promotion:
+    """Let the gate's decision be, and on a pass move the alias `champion`.
+
+    Args:
+        given: the recipe.
+        workspace: holds MLflow's SQLite file where no server is named.
+        version: the candidate.
+        evaluation: output of evaluate.
+        said: what `decision` found; it is stored with the version, whatever it says.
 
     Raises:
         GateRefusedError: the gate refused; nothing moved.
@@ -92,10 +121,20 @@ def promote(given: Given, workspace: Workspace, version: int, evaluation: Output
     tracking = Tracking(given.recipe.registry, workspace.local)
     model = given.recipe.registry.model
     expected = _champion_compared_with(given, tracking, Evaluation.of(evaluation))
-    done = registry.promote(tracking, model, version, decision(given, evaluation), expected_champion=expected)
+    done = registry.promote(tracking, model, version, said, expected_champion=expected)
     if done.moved:
         log_picture(workspace, tracking, registry.resolve(tracking, f"{model}/{version}"), registry.CHAMPION)
     return done
+
+
+def _data_licences(tuned: Output) -> tuple[str, ...]:
+    """Licences of the records that it was trained on; none where the model does not say what they were."""
+    uri = tuned.manifest.facts.get("dataset_uri")
+    manifest = storage.read_manifest_at(uri) if uri else None
+    if manifest is None:
+        return ()
+    # Data that was assembled before all licences were recorded names the strictest one.
+    return tuple(manifest.facts.get("licences") or [manifest.facts["licence"]])
 
 
 def _champion_compared_with(given: Given, tracking: Tracking, compared: Evaluation) -> int | None:
@@ -126,12 +165,13 @@ def _record(given: Given, tracking: Tracking, tuned: Output, compared: Evaluatio
     tracking.log_datasets(run_id, list(_datasets(given, tuned)))
     tracking.log_steps(run_id, list(_training_course(tuned)))
     tracking.log_scores(run_id, compared.candidate)
-    if base := compared.role("base"):
-        tracking.log_scores(run_id, base, prefix="base/")
+    for one in compared.scores[:-1]:
+        tracking.log_scores(run_id, one, prefix=f"{one.role}/")
     for path in [
         *(tuned.folder / name for name in _RUN_FILES),
         compared.report,
         compared.output.folder / SUMMARY_NAME,
+        compared.output.folder / COMPARISON_NAME,
     ]:
         tracking.log_artifact(run_id, path)
     tracking.log_text(run_id, compared.candidate.model_dump_json(indent=1), SCORES_NAME)
@@ -188,7 +228,7 @@ def _tags(given: Given, tuned: Output, evaluation: Output) -> dict[str, str]:
         "base_model": recipe.base_model.name,
         "base_licence": recipe.base_model.licence,
         "languages": ",".join(recipe.languages),
-        "data_licence": " AND ".join(sorted({section.licence for section in recipe.source.files})),
+        "data_licence": " AND ".join(_data_licences(tuned)),
         "recipe_sha256": recipe.digest(),
         "evaluation_uri": evaluation.uri,
         "evaluation_sha256": evaluation.manifest.digest(),

@@ -15,8 +15,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from tongues.core.errors import ProblemsError, TonguesError
 from tongues.platform.pipelines import FAILURE_ENV, MARK
-from tongues.platform.tracking import Tracking
-from tongues.promotion import registry
 from tongues.stages import assemble as assembling
 from tongues.stages import evaluate as evaluating
 from tongues.stages import gather as gathering
@@ -27,10 +25,10 @@ from tongues.stages import translate as translating
 from tongues.stages.fan_out import Job, jobs
 from tongues.stages.finetune_nodes import finetune_where_it_belongs
 from tongues.stages.given import Given, model_recipes, read_recipe
+from tongues.stages.model_reference import open_model
 from tongues.stages.preflight import preflight
 from tongues.stages.translation_report import HTML_NAME
-from tongues.stages.weights import model_of_weights
-from tongues.stages.workspace import Output, Workspace
+from tongues.stages.workspace import Workspace
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,15 +62,6 @@ def _leave(error: TonguesError) -> None:
         problems = list(error.problems) if isinstance(error, ProblemsError) else []
         failure = {"what": error.what, "where": error.where, "fix": error.fix, "problems": problems}
         Path(path).write_text(json.dumps(failure | {"exit_code": error.exit_code}), encoding="utf-8")
-
-
-def _model(given: Given, place: Workspace, reference: str) -> Output:
-    """A tuned model by URI, by the registry's name, or by the number of a version of the recipe's model."""
-    name = f"models:/{given.recipe.registry.model}/{reference}" if reference.isdecimal() else reference
-    if not name.startswith("models:/"):
-        return place.open(name)
-    version = registry.resolve(Tracking(given.recipe.registry, place.local), name)
-    return place.open(model_of_weights(version.uri))
 
 
 def _open(recipe: str, workspace: str) -> tuple[Given, Workspace]:
@@ -144,13 +133,15 @@ def evaluate(
     base: str,
     *,
     report_path: str,
+    summary_path: str,
     log_metric: Callable[[str, float], None],
 ) -> str:
-    """Scores and report; returns their URI, copies the report, logs the tuned model's measurements."""
+    """Scores and report; returns their URI, copies report and summary, logs the candidate's measurements."""
     given, place = _open(recipe, workspace)
     base_model = place.open(base) if base else preparing.fetch_base_model(given, place)
-    evaluation = evaluating.evaluate(given, place, _model(given, place, tuned), base_model)
+    evaluation = evaluating.evaluate(given, place, open_model(given, place, tuned), base_model)
     shutil.copyfile(evaluation.report, report_path)
+    shutil.copyfile(evaluation.output.folder / evaluating.SUMMARY_NAME, summary_path)
     for name, measurement in evaluation.candidate.measurements.items():
         log_metric(name, measurement.value)
     return evaluation.output.uri
@@ -168,7 +159,8 @@ def promote(recipe: str, workspace: str, version: str, evaluation: str, *, decis
     """The gate; returns models:/NAME@champion and writes the decision, also when it refuses."""
     given, place = _open(recipe, workspace)
     compared = place.open(evaluation)
-    Path(decision_path).write_text(registering.decision(given, compared).to_markdown(), encoding="utf-8")
-    promotion = registering.promote(given, place, int(version), compared)
+    said = registering.decision(given, place, open_model(given, place, version), compared)
+    Path(decision_path).write_text(said.to_markdown(), encoding="utf-8")
+    promotion = registering.promote(given, place, int(version), compared, said)
     say(promotion.sentence)
     return f"models:/{promotion.model}@champion"

@@ -9,7 +9,6 @@ from tongues.core.scores import Scores
 from tongues.evaluation.summary import print_terminal
 from tongues.platform.mlflow_connection import ui_command
 from tongues.stages.flow import Flow
-from tongues.stages.register import decision
 from tongues.stages.workspace import Output
 
 
@@ -97,7 +96,7 @@ def summarise(flow: Flow, started: datetime) -> Summary:
         requests_now=sum(o.manifest.observed["requests"] for o in flow.translations.values() if o.uri in now),
         steps_now=flow.tuned.manifest.observed["steps_run"] if flow.tuned.uri in now else 0,
         scores=flow.evaluation.scores,
-        gate=decision(flow.given, flow.evaluation.output).model_dump(mode="json"),
+        gate=flow.decided.model_dump(mode="json"),
         model=f"models:/{flow.registered.model}/{flow.registered.version}",
         champion=promoted.version == flow.registered.version,
         report=str(flow.evaluation.report),

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tongues.core.scores import Measurement, Scores
-from tongues.evaluation.compare import MEASURES, Change, by_task, compare
+from tongues.evaluation.compare import Answers, Change, by_task, compare
 from tongues.evaluation.corrections import holm, paired_p
+from tongues.evaluation.measures import MEASURES
+from tongues.evaluation.paired import Paired
 from tongues.evaluation.samples import Sample
 from tongues.evaluation.score import measure
 
@@ -63,7 +65,7 @@ def test_compare_corrects_for_the_languages_of_one_measure() -> None:
     before = [choice(lang, n, True) for lang in lost for n in range(30)]
     after = [choice(lang, n, n >= count) for lang, count in lost.items() for n in range(30)]
     changes = compare(
-        scores_of("base", before), scores_of("candidate", after), by_task(before), by_task(after)
+        scores_of("base", before), scores_of("candidate", after), Answers.of(before), Answers.of(after)
     )
     found = {c.lang: (c.p, c.p_holm) for c in changes if c.measure.metric == "accuracy"}
     raw = {lang: min(1.0, 2 / 2**count) for lang, count in lost.items()}
@@ -71,7 +73,7 @@ def test_compare_corrects_for_the_languages_of_one_measure() -> None:
     assert {lang: q for lang, (_, q) in found.items()} == pytest.approx(
         {"gl": 4 * raw["gl"], "es": 3 * raw["es"], "ca": 2 * raw["ca"], "en": 1.0}
     )
-    assert changes[0].as_dict()["p_holm"] == pytest.approx(changes[0].p_holm)
+    assert changes[0].as_difference().p_holm == pytest.approx(changes[0].p_holm)
 
 
 def test_verdict_of_a_measure_where_less_is_better() -> None:
@@ -79,4 +81,7 @@ def test_verdict_of_a_measure_where_less_is_better() -> None:
     some = Measurement(value=0.2, n=50)
     rise = Measurement(value=0.2, n=50, low=0.1, high=0.3)
     fall = Measurement(value=-0.2, n=50, low=-0.3, high=-0.1)
-    assert [Change(failures, "es", some, some, d).verdict for d in (rise, fall)] == ["worse", "better"]
+    assert [Change(failures, "es", some, some, Paired(d, "score", {}, {})).verdict for d in (rise, fall)] == [
+        "worse",
+        "better",
+    ]

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tongues.core.comparison import Contamination, Exposure
 from tongues.core.scores import Measurement, Scores
 from tongues.evaluation.charts import change_bars, nice_ceiling
-from tongues.evaluation.compare import MEASURES, Change, by_task, compare, signed
+from tongues.evaluation.compare import NO_ANSWERS, Answers, Change, by_task, compare, signed
+from tongues.evaluation.comparison import AllCompared, Compared, compare_all
+from tongues.evaluation.measures import MEASURES
+from tongues.evaluation.paired import Paired
 from tongues.evaluation.report import write_report
-from tongues.evaluation.samples import Sample, write_samples
+from tongues.evaluation.samples import Sample
 from tongues.evaluation.score import measure
 from tongues.evaluation.summary import escape_markdown, markdown_summary, print_terminal, terminal_table
 from tongues.evaluation.wording import headline
@@ -106,23 +110,35 @@ class _Page(HTMLParser):
         self.text += data
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("samples")
-    found = {"base": root / "base", "candidate": root / "candidate"}
-    for role, samples in (("base", BASE), ("candidate", CANDIDATE)):
-        for (task, lang), group in by_task(samples).items():
-            write_samples(found[role] / task / f"{lang}.parquet", group, key="k")
-    return found
+CONTAMINATION = Contamination(
+    dataset_sha256="2" * 64,
+    records=77,
+    rule="an item is met where it is met",
+    exposures=(
+        Exposure(task="choices", lang="ar", items=24, direct=3, translated=2, examples=("mc-01", HOSTILE)),
+        Exposure(task="choices", lang="ja", items=24, direct=0, translated=0),
+    ),
+)
+
+
+def _compared(
+    *models: tuple[str, list[Sample], str], contamination: Contamination | None = None
+) -> AllCompared:
+    found = [Compared(_scores(role, samples, name), Answers.of(samples)) for role, samples, name in models]
+    return compare_all(found, recipe=HOSTILE, contamination=contamination)
 
 
 @pytest.fixture(scope="module")
-def page(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
-    scores = [_scores("base", BASE, HOSTILE), _scores("candidate", CANDIDATE, "tiny + quick")]
-    facts = {"date": "2026-01-02", HOSTILE: HOSTILE}
-    out = write_report(
-        scores, folders, recipe_name=HOSTILE, facts=facts, out=tmp_path_factory.mktemp("page") / "report.html"
+def compared() -> AllCompared:
+    return _compared(
+        ("base", BASE, HOSTILE), ("candidate", CANDIDATE, "tiny + quick"), contamination=CONTAMINATION
     )
+
+
+@pytest.fixture(scope="module")
+def page(compared: AllCompared, tmp_path_factory: pytest.TempPathFactory) -> str:
+    facts = {"date": "2026-01-02", HOSTILE: HOSTILE}
+    out = write_report(compared, facts=facts, out=tmp_path_factory.mktemp("page") / "report.html")
     return out.read_text(encoding="utf-8")
 
 
@@ -151,7 +167,7 @@ def test_write_report_every_language_measure_and_plot_is_there(page: str) -> Non
     for item in MEASURES_OF_THIS_SUITE:
         assert item.label in parsed.text
     plots = [attrs for tag, attrs in parsed.tags if tag == "svg"]
-    assert len(plots) == 3 + 2 + 1
+    assert len(plots) == 3 + 2 + 2
     assert all(attrs["role"] == "img" and len(attrs["aria-label"] or "") > 40 for attrs in plots)
     assert "2026-01-02" in page and "nrefs:1" in page
     assert "prefers-color-scheme: dark" in page
@@ -165,9 +181,9 @@ def test_write_report_right_to_left_texts_carry_direction_and_language(page: str
 
 
 def test_write_report_clear_losses_come_first_in_the_table(page: str) -> None:
-    table = page[page.index('id="table-base"') :]
+    table = page[page.index('id="numbers"') : page.index('id="contamination"')]
     rows = re.findall(r'<th scope="row">(\w+)</th><td>([^<]+)</td>', table)
-    verdicts = re.findall(r'class="verdict (\w+)"', table)
+    verdicts = re.findall(r'class="number verdict (\w+)"', table)
     assert rows[0] == ("Japanese", "Multiple choice")
     assert verdicts == sorted(verdicts, key=["worse", "unclear", "better"].index)
     assert {"worse", "unclear", "better"} == set(verdicts)
@@ -181,39 +197,99 @@ def test_write_report_headline_says_what_was_lost_and_gained(page: str) -> None:
     ]
 
 
-def test_write_report_single_model_needs_no_comparison(folders: dict[str, Path], tmp_path: Path) -> None:
-    out = write_report(
-        [_scores("base", BASE)], {"base": folders["base"]}, recipe_name="x", facts={}, out=tmp_path / "r.html"
-    )
-    assert "measured alone" in out.read_text(encoding="utf-8")
+def test_write_report_single_model_needs_no_comparison(tmp_path: Path) -> None:
+    out = write_report(_compared(("base", BASE, "tiny")), facts={}, out=tmp_path / "r.html")
+    page = out.read_text(encoding="utf-8")
+    assert "measured alone" in page
+    assert "does not say what it was trained on" in page
 
 
-def test_write_report_champion_gets_its_own_table(folders: dict[str, Path], tmp_path: Path) -> None:
-    scores = [_scores("base", BASE), _scores("champion", CANDIDATE), _scores("candidate", CANDIDATE)]
-    samples = folders | {"champion": folders["candidate"]}
-    page = write_report(scores, samples, recipe_name="x", facts={}, out=tmp_path / "r.html").read_text(
-        "utf-8"
-    )
-    assert 'id="table-base"' in page and 'id="table-champion"' in page
+def test_write_report_all_models_stand_in_one_table(tmp_path: Path) -> None:
+    models = [
+        ("base", BASE, "b"),
+        ("english", BASE, "e"),
+        ("champion", CANDIDATE, "c"),
+        ("candidate", CANDIDATE, "n"),
+    ]
+    page = write_report(_compared(*models), facts={}, out=tmp_path / "r.html").read_text("utf-8")
+    table = page[page.index('id="numbers"') : page.index('id="contamination"')]
+    heads = re.findall(r'<th scope="col" class="number">(?:<span[^>]*></span>)?([^<]+)</th>', table)
+    assert heads[1:] == [
+        *("base", "english", "champion", "candidate"),
+        *("change against base", "change against english", "change against champion"),
+    ]
     assert "Against the champion, Arabic, English (the source), Japanese and Spanish did not change" in page
+    assert ".dot.other-english { background" in page
+
+
+def test_write_report_contamination_names_languages_sets_and_items(page: str) -> None:
+    section = page[page.index('id="contamination"') : page.index('id="samples"')]
+    assert "5 of 48 items stand in the 77 training records" in section
+    assert "3 + 2 of 24" in section and "mc-01" in section and "0 of 24" in section
+    assert "an item is met where it is met" in section
+
+
+def test_write_report_judge_and_formats_stand_by_category_and_task(tmp_path: Path) -> None:
+    values = {"judge": 7.25, "judge_in_writing": 8.0, "win_rate_base": 0.75, "format_failure_rate": 0.125}
+    more = {f"open/ja/{m}": Measurement(value=v, n=24, low=v, high=v) for m, v in values.items()}
+    found = [Compared(_scores(role, BASE), Answers.of(BASE)) for role in ("base", "candidate")]
+    candidate = found[1].scores.model_copy(update={"measurements": found[1].scores.measurements | more})
+    both = compare_all([found[0], Compared(candidate, found[1].answers)], recipe="x")
+    page = write_report(both, facts={}, out=tmp_path / "r.html").read_text("utf-8")
+    judge = page[page.index('id="judge"') : page.index('id="formats"')]
+    assert "writing" in judge and "7.2" in judge and "8.0" in judge and "75.0 %" in judge
+    formats = page[page.index('id="formats"') : page.index('id="numbers"')]
+    assert "Japanese" in formats and "12.5 %" in formats and "Arabic" not in formats
 
 
 def test_compare_without_samples_claims_nothing() -> None:
-    changes = compare(_scores("base", BASE), _scores("candidate", CANDIDATE), {}, {})
+    changes = compare(_scores("base", BASE), _scores("candidate", CANDIDATE), NO_ANSWERS, NO_ANSWERS)
     assert {change.verdict for change in changes} == {"unclear"}
     assert {change.shown_range for change in changes} == {""}
+    assert {change.as_difference().interval for change in changes} == {"none"}
 
 
 def test_compare_items_that_do_not_match_are_not_paired() -> None:
     other = [dataclasses.replace(sample, id=sample.id + "x") for sample in CANDIDATE]
-    changes = compare(_scores("base", BASE), _scores("candidate", other), by_task(BASE), by_task(other))
+    changes = compare(_scores("base", BASE), _scores("candidate", other), Answers.of(BASE), Answers.of(other))
     assert {change.verdict for change in changes} == {"unclear"}
+
+
+def test_compare_ratings_are_paired_over_the_items_that_both_have() -> None:
+    rated = {f"o-{i:02d}": float(i % 10) for i in range(N)}
+    better = {name: value + 1 for name, value in rated.items() if name != "o-00"}
+    one, other = (
+        _scores(role, BASE).model_copy(
+            update={"measurements": {"open/ja/judge": Measurement(value=value, n=N)}}
+        )
+        for role, value in (("base", 4.5), ("candidate", 5.5))
+    )
+    (change,) = compare(one, other, Answers({}, {"ja": rated}), Answers({}, {"ja": better}))
+    assert (change.delta.value, change.delta.n) == (pytest.approx(1.0), N - 1)
+    assert change.verdict == "better" and change.p == pytest.approx(2 / 2 ** (N - 1))
+
+
+def test_compare_tasks_without_a_name_here_are_compared_all_the_same() -> None:
+    samples = [dataclasses.replace(s, task="cross_mmlu") for s in BASE if s.task == "choices"]
+    scores = [
+        _scores(role, BASE).model_copy(
+            update={"measurements": {"cross_mmlu/ar/accuracy": Measurement(value=0.5, n=N)}}
+        )
+        for role in ("base", "candidate")
+    ]
+    (change,) = compare(*scores, Answers.of(samples), Answers.of(samples))
+    assert (change.measure.label, change.measure.main) == ("Cross mmlu", True)
+    assert change.as_difference().interval == "score"
+
+
+def _change(delta: Measurement) -> Change:
+    return Change(MEASURES[0], "es", delta, delta, Paired(delta, "score", {}, {}))
 
 
 def test_change_few_items_are_never_clear() -> None:
     small = Measurement(value=1, n=5, low=1, high=1)
     enough = small.model_copy(update={"n": 10})
-    verdicts = [Change(MEASURES[0], "es", small, small, delta).verdict for delta in (small, enough)]
+    verdicts = [_change(delta).verdict for delta in (small, enough)]
     assert verdicts == ["unclear", "better"]
 
 
@@ -223,7 +299,7 @@ def test_change_few_items_are_never_clear() -> None:
 )
 def test_change_interval_over_zero_is_no_verdict(low: float, high: float, verdict: str) -> None:
     delta = Measurement(value=(low + high) / 2, n=50, low=low, high=high)
-    assert Change(MEASURES[0], "es", delta, delta, delta).verdict == verdict
+    assert _change(delta).verdict == verdict
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.0, "0.0"), (-0.04, "0.0"), (1.25, "+1.2"), (-3.0, "−3.0")])
@@ -240,7 +316,7 @@ def test_nice_ceiling_is_round_and_not_below(value: float, ceiling: float) -> No
 
 def test_change_bars_marks_stay_inside_the_plot() -> None:
     changes = compare(
-        _scores("base", BASE), _scores("candidate", CANDIDATE), by_task(BASE), by_task(CANDIDATE)
+        _scores("base", BASE), _scores("candidate", CANDIDATE), Answers.of(BASE), Answers.of(CANDIDATE)
     )
     for item in MEASURES_OF_THIS_SUITE:
         plot = change_bars(item, [change for change in changes if change.measure == item])
@@ -254,14 +330,32 @@ def test_headline_nothing_in_common_says_so() -> None:
 
 
 def test_markdown_summary_hostile_model_name_stays_in_its_cell() -> None:
-    scores = [_scores("base", BASE, "a|b\n<script> [x](y)"), _scores("candidate", CANDIDATE)]
-    lines = markdown_summary(scores).splitlines()
+    comparison = _compared(
+        ("base", BASE, "a|b\n<script> [x](y)"), ("candidate", CANDIDATE, "tiny"), contamination=CONTAMINATION
+    ).comparison
+    lines = markdown_summary(comparison).splitlines()
     table = [line for line in lines if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
-    assert "<script>" not in markdown_summary(scores)
+    assert "<script>" not in markdown_summary(comparison)
     assert any(
         "Multiple choice | Japanese | 24 | 50.0 % [31–69] | 8.3 % [2–26] | −41.7 |" in line for line in lines
     )
+
+
+def test_markdown_summary_losses_come_first_and_contamination_last(compared: AllCompared) -> None:
+    text = markdown_summary(compared.comparison)
+    assert "**Clear losses against base: 2**:" in text
+    assert "- Japanese, Multiple choice: −41.7 (−61.2 to −22.1, p 0.006 after Holm's correction)" in text
+    assert text.index("Clear losses") < text.index("| Measure |") < text.index("Overlap with 77")
+    assert "- choices, Arabic: 3 of 24 items, 2 more in another language" in text
+    rows = [line.split(" | ")[1] for line in text.splitlines() if line.startswith("| Multiple choice |")]
+    assert rows == ["Japanese", "English", "Spanish", "Arabic"]
+
+
+def test_comparison_reads_back_from_json(compared: AllCompared) -> None:
+    comparison = compared.comparison
+    assert type(comparison).model_validate_json(comparison.model_dump_json()) == comparison
+    assert {d.name for d in comparison.against["base"]} >= {"choices/ja/accuracy", "translation/ar/chrf"}
 
 
 def test_escape_markdown_any_special_sign_is_escaped() -> None:

@@ -5,12 +5,61 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tongues.core.comparison import Difference
 from tongues.core.recipe import GateSection
 from tongues.core.scores import Measurement, Scores
-from tongues.promotion.gate import Decision, decide
+from tongues.evaluation.paired import paired
+from tongues.promotion.clauses import fewest_items
+from tongues.promotion.evidence import Evidence
+from tongues.promotion.gate import Decision
+from tongues.promotion.gate import decide as decide_on
 
 LANGS = ("es", "ca", "gl")
-POLICY = GateSection()
+POLICY = GateSection(confidence=0.5)  # bounds held against the measured values
+SURE = GateSection(confidence=0.95)
+SOUND = Evidence(parity=1.0, lineage_faults=(), base_licence="MIT", data_licences=("CC0-1.0",))
+
+
+def decide(candidate, reference, policy, evidence=SOUND):
+    return decide_on(candidate, reference, policy, evidence)
+
+
+def difference(name, before, after):
+    """What evaluation says of the same items right (1) or wrong (0) before and after."""
+    task, lang, metric = name.split("/")
+    found = paired(before, after)
+    return Difference(
+        task=task,
+        lang=lang,
+        metric=metric,
+        before=sum(before) / len(before),
+        after=sum(after) / len(after),
+        change=found.change,
+        better=1,
+        interval=found.interval,
+        gain_at_least=found.gain_at_least(1),
+        verdict="unclear",
+    )
+
+
+def asked(right_before, right_after):
+    """Scores of both models and their differences from items of every language, "en" included."""
+    both = []
+    for role, right in (("candidate", right_after), ("champion", right_before)):
+        values = {f"choices__{lang}": sum(items) / len(items) for lang, items in right.items()}
+        one = scores(role, langs=tuple(lang for lang in right if lang != "en"), **values)
+        n = {f"choices/{lang}/accuracy": len(items) for lang, items in right.items()}
+        taken = {k: m.model_copy(update={"n": n.get(k, m.n)}) for k, m in one.measurements.items()}
+        both.append(one.model_copy(update={"measurements": taken}))
+    differences = [
+        difference(f"choices/{lang}/accuracy", right_before[lang], right_after[lang]) for lang in right_before
+    ]
+    differences += [
+        difference(f"translation/{lang}/chrf", [40.0] * 12, [40.5] * 12)
+        for lang in right_before
+        if lang != "en"
+    ]
+    return (*both, SOUND.model_copy(update={"differences": tuple(differences)}))
 
 
 def scores(role="candidate", *, langs=LANGS, suite_sha256="a" * 64, n=60, model="m", **changed):
@@ -42,10 +91,10 @@ def test_decide_equal_models_passes_with_one_clause_per_language_and_rule():
     decision = decide(scores(), scores("base"), POLICY)
     assert decision.passed
     assert decision.reasons == ()
-    assert len(decision.clauses) == 1 + 3 + 1 + 3 + 3
+    assert len(decision.clauses) == 4 + 3 + 1 + 3 + 3
     assert decision.candidate_sha256 == "c" * 64
     assert [c.lang for c in decision.clauses] == [
-        "all",
+        *["all"] * 4,
         "ca",
         "es",
         "gl",
@@ -119,7 +168,7 @@ def test_decide_chains_without_their_end_refuse_in_that_task_and_language():
 
 
 def test_decide_floors_and_drops_of_any_measure_hold_in_every_language():
-    policy = GateSection(min_scores={"open/judge": 6.0}, max_drops={"qa/f1": 0.05})
+    policy = GateSection(confidence=0.5, min_scores={"open/judge": 6.0}, max_drops={"qa/f1": 0.05})
     judged = {f"open__{lang}__judge": 6.5 for lang in LANGS}
     now = with_more(scores(), **judged | {f"qa__{lang}__f1": 0.40 for lang in LANGS})
     before = with_more(scores("base"), **{f"qa__{lang}__f1": 0.45 for lang in LANGS})
@@ -129,7 +178,7 @@ def test_decide_floors_and_drops_of_any_measure_hold_in_every_language():
 
 
 def test_decide_a_floor_without_a_measurement_refuses_and_names_the_file_to_add():
-    decision = decide(scores(), scores("base"), GateSection(min_scores={"qa/f1": 0.4}))
+    decision = decide(scores(), scores("base"), GateSection(confidence=0.5, min_scores={"qa/f1": 0.4}))
     assert failed(decision) == [("min_scores", lang) for lang in sorted(LANGS)]
     assert "evaluation.suite.qa_uri" in decision.reasons[0]
 
@@ -167,6 +216,152 @@ def test_to_markdown_hostile_model_name_stays_in_its_cell():
     lines = decision.to_markdown().splitlines()
     assert "a\\|b \\| x \\| y \\|" in lines[0]
     assert len(lines) == 1 + 1 + 2 + len(decision.clauses)
+
+
+def test_decide_with_confidence_few_items_refuse_and_the_sentence_says_how_many_it_takes():
+    same = {lang: [1, 1, 1, 0, 0] if lang == "es" else [1, 0] * 60 for lang in ("en", *LANGS)}
+    decision = decide(*asked(same, same)[:2], SURE, asked(same, same)[2])
+    assert failed(decision) == [("max_choices_drop", "es")]
+    assert decision.reasons == (
+        "es: multiple-choice accuracy did not change, from 0.600 (champion) to 0.600 (candidate) over 5 "
+        "items; a drop of at most 0.05 is allowed, and with 95 % confidence it is at most 0.351 "
+        "(5 items are too few: even without any change it takes 52)",
+    )
+    (clause,) = (c for c in decision.clauses if not c.passed)
+    assert (clause.n, clause.measured) == (5, 0.0) and clause.at_worst == pytest.approx(0.3511, abs=1e-4)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95, 0.975, 0.99])
+def test_fewest_items_is_the_first_number_that_passes_without_any_change(confidence):
+    least = fewest_items(0.05, confidence)
+    policy = GateSection(confidence=confidence)
+    for n, passes in ((least, True), (least - 1, False)):
+        same = {lang: [1.0] * n for lang in ("en", *LANGS)}
+        candidate, champion, evidence = asked(same, same)
+        assert decide(candidate, champion, policy, evidence).passed is passes
+
+
+def test_decide_with_confidence_without_a_paired_difference_refuses():
+    candidate, champion, evidence = asked(*[{lang: [1.0] * 200 for lang in ("en", *LANGS)}] * 2)
+    gone = tuple(d for d in evidence.differences if d.name != "choices/ca/accuracy")
+    decision = decide(candidate, champion, SURE, evidence.model_copy(update={"differences": gone}))
+    assert failed(decision) == [("max_choices_drop", "ca")]
+    assert "200 items say nothing about it with 95 % confidence" in decision.reasons[0]
+
+
+def test_decide_the_same_loss_passes_over_many_items_and_not_over_few():
+    def world(n):
+        before = {lang: [1.0] * n for lang in ("en", *LANGS)}
+        lost = n // 50  # a loss of 0.02
+        return asked(before, before | {"gl": [0.0] * lost + [1.0] * (n - lost)})
+
+    for n, expected in ((100, [("max_choices_drop", "gl")]), (2_000, [])):
+        candidate, champion, evidence = world(n)
+        assert failed(decide(candidate, champion, SURE, evidence)) == expected
+
+
+def test_decide_english_drops_of_any_measure_hold_in_the_source_language_only():
+    policy = GateSection(confidence=0.5, max_english_drops={"qa/f1": 0.02})
+    before = with_more(scores("base"), qa__en__f1=0.5)
+    assert decide(with_more(scores(), qa__en__f1=0.48), before, policy).passed
+    worse = decide(with_more(scores(), qa__en__f1=0.47), before, policy)
+    assert failed(worse) == [("max_english_drops", "en")]
+    assert failed(decide(scores(), before, policy)) == [("max_english_drops", "en")]
+
+
+@pytest.mark.parametrize(
+    ("known", "expected", "words"),
+    [
+        ({"parity": None}, "min_parity", "not held against"),
+        ({"parity": 0.94}, "min_parity", "94.0%"),
+        ({"lineage_faults": None}, "lineage", "nobody has verified"),
+        ({"lineage_faults": tuple("abcde")}, "lineage", "a; b; c and 2 more"),
+        ({"base_licence": ""}, "licences", "not known"),
+        ({"data_licences": ()}, "licences", "not known"),
+    ],
+)
+def test_decide_unsound_or_unknown_origin_refuses(known, expected, words):
+    decision = decide(scores(), scores("base"), POLICY, SOUND.model_copy(update=known))
+    assert failed(decision) == [(expected, "all")]
+    assert words in decision.reasons[0]
+
+
+def test_decide_licence_that_is_not_listed_refuses_and_is_named():
+    policy = GateSection(confidence=0.5, licences=("MIT", "CC0-1.0"))
+    assert decide(scores(), scores("base"), policy).passed
+    mixed = SOUND.model_copy(update={"data_licences": ("CC-BY-NC-4.0", "CC0-1.0")})
+    (reason,) = decide(scores(), scores("base"), policy, mixed).reasons
+    assert reason == "CC-BY-NC-4.0: not among the licences allowed (MIT, CC0-1.0)"
+
+
+def test_decide_rate_over_few_items_says_its_interval():
+    narrow = scores()
+    few = Measurement(value=0.4, n=5, low=0.12, high=0.77)
+    narrow = narrow.model_copy(
+        update={"measurements": narrow.measurements | {"open/es/target_language_rate": few}}
+    )
+    (reason,) = decide(narrow, scores("base"), POLICY).reasons
+    assert "(5 items say little: the 95 % interval is 0.120 to 0.770)" in reason
+
+
+def test_policy_with_a_confidence_that_nothing_was_bounded_for_is_refused():
+    with pytest.raises(ValidationError, match=r"0.5, 0.8, 0.9, 0.95, 0.975, 0.99"):
+        GateSection(confidence=0.93)
+
+
+def test_to_markdown_refusals_stand_first():
+    rows = decide(scores(translation__gl=1.0), scores("base"), POLICY).to_markdown().splitlines()[4:]
+    assert rows[0].startswith("| **refused** | max_chrf_drop | gl |")
+    assert all(row.startswith("| pass |") for row in rows[1:])
+
+
+before_and_after = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=120)
+sides = st.fixed_dictionaries(dict.fromkeys(("en", "es"), before_and_after))
+
+
+@given(sides, st.sampled_from([0.5, 0.8, 0.95]), st.data())
+def test_decide_worse_answers_never_turn_a_refusal_into_a_pass(pairs, confidence, data):
+    before = {lang: [float(b) for b, _ in items] for lang, items in pairs.items()}
+    after = {lang: [float(a) for _, a in items] for lang, items in pairs.items()}
+    policy = GateSection(confidence=confidence, max_choices_drop=0.1, max_english_drop=0.1)
+    candidate, champion, evidence = asked(before, after)
+    at_first = decide(candidate, champion, policy, evidence)
+    lang = data.draw(st.sampled_from(["en", "es"]))
+    place = data.draw(st.integers(0, len(after[lang]) - 1))
+    worse = after | {lang: [*after[lang][:place], 0.0, *after[lang][place + 1 :]]}
+    candidate, champion, evidence = asked(before, worse)
+    then = decide(candidate, champion, policy, evidence)
+    assert set(failed(at_first)) <= set(failed(then))
+
+
+@given(st.sampled_from(["parity", "lineage_faults", "base_licence", "data_licences", "differences"]))
+def test_decide_any_gap_in_the_evidence_refuses(gap):
+    same = {lang: [1.0] * 200 for lang in ("en", *LANGS)}
+    candidate, champion, evidence = asked(same, same)
+    assert decide(candidate, champion, SURE, evidence).passed
+    empty = Evidence().model_dump()[gap]
+    assert not decide(candidate, champion, SURE, evidence.model_copy(update={gap: empty})).passed
+
+
+@given(st.data())
+def test_decide_any_gap_in_the_scores_refuses(data):
+    same = {lang: [1.0] * 200 for lang in ("en", *LANGS)}
+    candidate, champion, evidence = asked(same, same)
+    side = data.draw(st.sampled_from([candidate, champion]))
+    wanted = [k for k in side.measurements if side is candidate or not k.startswith("open/")]
+    name = data.draw(st.sampled_from(wanted))
+    less = side.model_copy(update={"measurements": {k: m for k, m in side.measurements.items() if k != name}})
+    both = (less, champion) if side is candidate else (candidate, less)
+    assert not decide(*both, SURE, evidence).passed
+
+
+@given(st.permutations(range(7)))
+def test_decide_order_of_differences_does_not_matter(order):
+    same = {lang: [1.0] * 60 for lang in ("en", *LANGS)}
+    candidate, champion, evidence = asked(same, same)
+    shuffled = evidence.model_copy(update={"differences": tuple(evidence.differences[i] for i in order)})
+    first, second = (decide(candidate, champion, SURE, e) for e in (evidence, shuffled))
+    assert first.to_json() == second.to_json()
 
 
 accuracy = st.integers(0, 60).map(lambda right: right / 60)

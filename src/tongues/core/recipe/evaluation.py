@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
+from tongues.core.comparison import CONFIDENCES
 from tongues.core.recipe.engines import OpenAIEngine
 from tongues.core.recipe.section import Name, Section, Share
 from tongues.core.recipe.translation import BudgetSection
+from tongues.core.scores import Role
 from tongues.core.shipped import shipped_folder
 from tongues.core.standard_suites import SET_NAMES, StandardSet, standard_suite
 
@@ -156,6 +158,16 @@ class GeneratedCodeSection(Section):
     """Length limit of a program."""
 
 
+def _free_role(name: str) -> str:
+    if name in ("base", "champion", "candidate"):
+        raise ValueError(f"{name!r} already stands for a model of every comparison; take another name")
+    return name
+
+
+OtherRole = Annotated[Role, Field(max_length=20), AfterValidator(_free_role)]
+"""Name of a further model."""
+
+
 class EvaluationSection(Section):
     """What is measured, for the base model and for the tuned one."""
 
@@ -182,6 +194,9 @@ class EvaluationSection(Section):
     """Whether programs that the model wrote are run, and within which limits."""
     judge: JudgeSection | None = None
     """Who rates the answers to open questions; nobody when absent."""
+    compare_with: dict[OtherRole, str] = Field(default={})
+    """Further models of the comparison, such as one that was tuned on English only: a name for it to
+    models:/NAME@ALIAS, models:/NAME/VERSION, or the URI of a finished finetune folder."""
 
     @model_validator(mode="after")
     def _allowed_to_run(self) -> Self:
@@ -202,11 +217,24 @@ MeasureName = Annotated[str, Field(pattern=rf"^({'|'.join((*_TASKS, *SET_NAMES))
 """Task (or standard set) and metric, as they stand in scores and MLflow with a language between them."""
 
 
+def _known_confidence(value: float) -> float:
+    if value not in CONFIDENCES:
+        raise ValueError(f"differences have bounds for {', '.join(map(str, CONFIDENCES))}")
+    return value
+
+
 class GateSection(Section):
-    """The policy that decides on promotion; a missing measurement is a refusal."""
+    """The policy that decides on promotion; a missing measurement is a refusal.
+
+    A loss is within its bound where the lower confidence bound of the paired difference says so, not just the
+    measured value: few items refuse. Choose bounds with the number of items in mind.
+    """
 
     compare_to: Literal["champion_or_base", "base"] = "champion_or_base"
     """What a candidate has to hold its own against; the base model where there is no champion."""
+    confidence: Annotated[float, AfterValidator(_known_confidence)] = 0.95
+    """How sure it must be, one-sided, that no loss is larger than its bound: 0.8, 0.9, 0.95, 0.975 or 0.99;
+    0.5 holds the bounds against the measured values themselves."""
     max_choices_drop: Share = 0.05
     """Largest loss of multiple-choice accuracy allowed in any taught language."""
     max_english_drop: Share = 0.05
@@ -222,3 +250,10 @@ class GateSection(Section):
     """Measure to its smallest value in any taught language, such as open/judge: 6 or qa/f1: 0.4."""
     max_drops: dict[MeasureName, Annotated[float, Field(ge=0)]] = Field(default={})
     """Measure to its largest loss in any taught language, such as qa/f1: 0.05."""
+    max_english_drops: dict[MeasureName, Annotated[float, Field(ge=0)]] = Field(default={})
+    """Measure to its largest loss in the source language, beside multiple choice."""
+    min_parity: Share = 0.95
+    """Smallest share of tokens at which the weights written prefer what the trained ones prefer."""
+    licences: tuple[str, ...] | None = None
+    """SPDX identifiers that the base model and the training data may stand under; any that is named when
+    absent."""
