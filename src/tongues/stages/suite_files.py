@@ -37,6 +37,13 @@ def fetch_suite_files(given: Given, workspace: Workspace) -> dict[str, Path]:
     }
 
 
+def suite_places(given: Given) -> dict[str, str]:
+    """Where lineage finds the evaluation files again, by their names as inputs; not those made of others."""
+    section = given.located.evaluation.suite
+    own = {task: uri for task, uri in section.uris.items() if section.format_of(task) == "tongues"}
+    return {f"suite-{task}": uri for task, uri in own.items()}
+
+
 def _published(given: Given, task: str, uri: str, folder: Path) -> Path:
     section = given.located.evaluation.suite
     there = published_uris(uri, (given.recipe.source.lang, *given.recipe.languages))
