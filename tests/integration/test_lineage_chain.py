@@ -105,7 +105,7 @@ def test_one_flipped_byte_of_any_file_of_the_chain_names_exactly_that_file(home)
         )
         faults = told(workspace)
         path.write_bytes(whole)
-        if not any(str(path) in fault for fault in faults) or len(faults) > 2:
+        if not faults or str(path) not in faults[0]:
             missed.append((path, faults))
     assert missed == []
     assert told(workspace) == []
