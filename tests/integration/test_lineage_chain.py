@@ -6,6 +6,7 @@ is then changed by one byte, and the one that was changed has to be named.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -149,6 +150,15 @@ def test_registered_model_is_signed_and_opened_with_the_key_alone(home, keys, mo
     open_registered(workspace, "tiny@champion")
 
 
+def test_signature_verifies_with_the_standard_tool(home, keys):
+    _, workspace = home
+    folder = open_registered(workspace, "tiny@champion").tuned.folder
+    command = [Path(sys.executable).parent / "model_signing", "verify", "key", folder]
+    command += ["--signature", folder / "model.sig", "--public_key", keys[1]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_folder_rewritten_with_a_manifest_that_fits_is_not_the_registered_one(home):
     """Without a key the registry's digest still tells; a base with one changed byte is told too."""
     _, workspace = home
@@ -168,8 +178,6 @@ def test_folder_rewritten_with_a_manifest_that_fits_is_not_the_registered_one(ho
 
 
 def test_chain_of_a_copied_workspace_is_that_of_the_copy(home, tmp_path):
-    import shutil
-
     _, workspace = home
     shutil.copytree(workspace.local, tmp_path / "copy")
     copy = Workspace(str(tmp_path / "copy"), say=silent)
