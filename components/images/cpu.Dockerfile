@@ -26,6 +26,7 @@ RUN --mount=type=cache,target=/var/cache/uv \
 COPY README.md LICENSE ./
 COPY recipes recipes
 COPY pipelines pipelines
+COPY manifests manifests
 COPY src src
 RUN --mount=type=cache,target=/var/cache/uv uv pip install --no-deps .
 

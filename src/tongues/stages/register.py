@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel, ConfigDict
 
 from tongues.core.comparison import COMPARISON_NAME
+from tongues.core.digests import digest_value
 from tongues.core.errors import EvaluationError, RegistryError
 from tongues.core.scores import Scores
 from tongues.evaluation.score import SCORES_NAME
@@ -220,17 +221,23 @@ def _validation(tuned: Output, last_step: int, elapsed_s: float) -> Iterator[Ste
 
 
 def _tags(given: Given, tuned: Output, evaluation: Output) -> dict[str, str]:
-    recipe = given.recipe
+    recipe, facts = given.recipe, tuned.manifest.facts
+    parity = tuned.manifest.observed.get("parity")
     return {
         "manifest_sha256": tuned.manifest.digest(),
         "model_uri": tuned.uri,
-        "base_uri": tuned.manifest.facts["base_uri"],
+        "base_uri": facts["base_uri"],
         "base_model": recipe.base_model.name,
+        "base_revision": recipe.base_model.uri,
+        "base_sha256": facts["base_content_sha256"],
         "base_licence": recipe.base_model.licence,
         "languages": ",".join(recipe.languages),
         "data_licence": " AND ".join(_data_licences(tuned)),
         "recipe_sha256": recipe.digest(),
+        "dataset_uri": facts["dataset_uri"],
+        "dataset_sha256": facts["dataset_content_sha256"],
         "evaluation_uri": evaluation.uri,
         "evaluation_sha256": evaluation.manifest.digest(),
         "report": REPORT_NAME,
-    }
+        "report_sha256": evaluation.manifest.files[REPORT_NAME],
+    } | ({"parity_sha256": digest_value(parity)} if parity else {})

@@ -1,20 +1,73 @@
 """Serve: from a registered version to an endpoint on this machine."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from tongues.core.errors import ServingError
-from tongues.core.recipe import RegistrySection, ServingSection
+from tongues.core.recipe import Recipe, RegistrySection, ServingSection
 from tongues.core.recipe_file import load_recipe
 from tongues.platform.model_versions import ModelVersion
 from tongues.platform.tracking import Tracking
 from tongues.promotion import registry
 from tongues.serving.local import Endpoint, ServerPlan, running, start
-from tongues.serving.vllm_command import dtype_of
+from tongues.serving.vllm_command import computes_on_cpu, dtype_of
 from tongues.stages.signatures import require_registered
 from tongues.stages.weights import ADAPTER, has_adapter, model_of_weights, weights_folder
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
 
 BASE_NAME = "base"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered version whose files were checked.
+
+    Args:
+        version: as the registry has it.
+        tuned: the folder of its adapter and merged weights.
+        base: the model it was tuned on.
+        recipe: that made it.
+    """
+
+    version: ModelVersion
+    tuned: Output
+    base: Output
+    recipe: Recipe
+
+
+def open_registered(workspace: Workspace, reference: str) -> Registered:
+    """Find a version, fetch its files and check every one; see `serve` for the errors."""
+    version = find_version(workspace, reference)
+    tuned = workspace.open(model_of_weights(version.uri))
+    base = workspace.open(version.tags["tongues.base_uri"])
+    recipe = load_recipe(tuned.folder / RECIPE_NAME)
+    require_registered(version, tuned, base, signed=recipe.registry.require_signature)
+    return Registered(version, tuned, base, recipe)
+
+
+def with_adapter(registered: Registered, asked: bool | None, *, on_gpu: bool) -> bool:
+    """Whether to serve base and adapter rather than merged weights.
+
+    Args:
+        registered: the version; its recipe decides, unless it was asked for one or the other.
+        asked: what the user said, if anything.
+        on_gpu: where the recipe leaves it to what was measured: vLLM's LoRA path costs little there, and
+            many times as much on a CPU.
+
+    Raises:
+        ServingError: an adapter was asked for, and there is none that vLLM serves.
+    """
+    recipe = registered.recipe
+    there = recipe.has_servable_adapter and has_adapter(registered.tuned)
+    by_recipe = {"adapter": True, "merged": False, "auto": on_gpu and there}[recipe.serving.mode]
+    use = by_recipe if asked is None else asked
+    if use and not there:
+        what = (
+            "all weights were tuned" if not has_adapter(registered.tuned) else "vLLM serves no DoRA adapter"
+        )
+        fix = "serve it with --merged"
+        raise ServingError(f"{what}, so there is no adapter to serve", where=registered.tuned.uri, fix=fix)
+    return use
 
 
 def serve(
@@ -44,18 +97,10 @@ def serve(
         SignatureError: not signed where it must be, or not what was signed.
         ServingError: files changed since they were registered, or the server did not start.
     """
-    version = find_version(workspace, reference)
-    tuned = workspace.open(model_of_weights(version.uri))
-    recipe = load_recipe(tuned.folder / RECIPE_NAME)
-    settings = recipe.serving
-    base = workspace.open(version.tags["tongues.base_uri"])
-    require_registered(version, tuned, base, signed=recipe.registry.require_signature)
-    use_adapter = settings.mode == "adapter" if adapter is None else adapter
-    if use_adapter and not has_adapter(tuned):
-        raise ServingError(
-            "all weights were tuned, so there is no adapter", where=tuned.uri, fix="serve it with --merged"
-        )
-    plans = [_plan(version, tuned, base, settings, use_adapter, port)]
+    registered = open_registered(workspace, reference)
+    settings, base = registered.recipe.serving, registered.base
+    use_adapter = with_adapter(registered, adapter, on_gpu=not computes_on_cpu())
+    plans = [_plan(registered, use_adapter, port)]
     if beside_base:
         dtype = dtype_of(settings.precision)
         plans.append(ServerPlan(base.folder, BASE_NAME, max_model_len=settings.max_model_len, dtype=dtype))
@@ -76,18 +121,12 @@ def stop(workspace: Workspace, name: str | None = None) -> list[Endpoint]:
     return endpoints
 
 
-def _plan(
-    version: ModelVersion,
-    tuned: Output,
-    base: Output,
-    settings: ServingSection,
-    adapter: bool,
-    port: int | None,
-) -> ServerPlan:
-    folder: Path = base.folder if adapter else weights_folder(tuned)
+def _plan(registered: Registered, adapter: bool, port: int | None) -> ServerPlan:
+    tuned, settings = registered.tuned, registered.recipe.serving
+    folder: Path = registered.base.folder if adapter else weights_folder(tuned)
     return ServerPlan(
         folder,
-        version.model,
+        registered.version.model,
         port=settings.port if port is None else port,
         max_model_len=settings.max_model_len,
         adapter=tuned.folder / ADAPTER if adapter else None,

@@ -60,6 +60,13 @@ def _file(given: Given, task: str, uri: str, folder: Path) -> Path:
     return storage.fetch_file(uri, folder / Path(uri).name)
 
 
+def suite_places(given: Given) -> dict[str, str]:
+    """Where lineage finds the evaluation files again, by their names as inputs; not those made of others."""
+    section = given.located.evaluation.suite
+    own = {task: uri for task, uri in section.uris.items() if section.format_of(task) == "tongues"}
+    return {f"suite-{task}": uri for task, uri in own.items()}
+
+
 def _published(given: Given, task: str, uri: str, folder: Path) -> Path:
     section = given.located.evaluation.suite
     format = section.format_of(task)

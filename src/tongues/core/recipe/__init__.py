@@ -13,6 +13,7 @@ from tongues.core.languages import languages, unknown_language
 from tongues.core.recipe.ablation import VariantSection
 from tongues.core.recipe.cluster import NodePoolSection, StepName, TolerationSection
 from tongues.core.recipe.dataset import DatasetSection, MixtureSection
+from tongues.core.recipe.endpoint import KServeSection
 from tongues.core.recipe.engines import (
     ApertiumEngine,
     EndpointSection,
@@ -90,6 +91,7 @@ __all__ = [
     "GoogleEngine",
     "HardwareSection",
     "JudgeSection",
+    "KServeSection",
     "KindRows",
     "LanguageTier",
     "LengthRatio",
@@ -290,7 +292,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _adapter_can_be_served(self) -> Self:
-        if self.serving.mode == "merged":
+        if self.serving.mode != "adapter":
             return self
         if self.tuning.mode == "full":
             raise ValueError(
@@ -299,6 +301,11 @@ class Recipe(Section):
         if self.tuning.lora.variant == "dora":
             raise ValueError("serving.mode is adapter, but vLLM serves no DoRA adapter; set it to merged")
         return self
+
+    @property
+    def has_servable_adapter(self) -> bool:
+        """Whether tuning makes an adapter, and one that vLLM serves."""
+        return self.tuning.mode != "full" and self.tuning.lora.variant != "dora"
 
     @model_validator(mode="after")
     def _steps_can_spread(self) -> Self:

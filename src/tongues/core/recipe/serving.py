@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from tongues.core.recipe.endpoint import KServeSection
 from tongues.core.recipe.section import Name, Section
 
 
@@ -27,9 +28,10 @@ class RegistrySection(Section):
 class ServingSection(Section):
     """How the promoted model answers."""
 
-    mode: Literal["merged", "adapter"] = "merged"
-    """merged: weights with the adapter folded in (the CPU default: vLLM's LoRA path on CPU is
-    about 40 times slower); adapter: base model with the adapter beside it (for GPUs)."""
+    mode: Literal["merged", "adapter", "auto"] = "merged"
+    """merged: weights with the adapter folded in; adapter: base model with the adapter beside it, so that
+    many languages share one server; auto: adapter on a GPU, merged on a CPU, where vLLM's LoRA path was
+    measured about 40 times slower, and where there is no adapter that vLLM could serve."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """"auto" is fp32 on a CPU, as evaluation computes there, and bf16 on a GPU."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -38,3 +40,5 @@ class ServingSection(Section):
     """Tokens of prompt and answer together."""
     ready_timeout_s: PositiveInt = 300
     """Longest wait until the endpoint answers."""
+    kserve: KServeSection = KServeSection()
+    """The same on a cluster."""

@@ -1,0 +1,265 @@
+"""KServe objects on a cluster: applied server-side, watched until the right generation is ready.
+
+Requests go through the official client with the access that this process has; objects stay plain JSON. The
+KServe SDK's own client was read and not taken: it cannot apply, dry-run or fail early, and its wait sleeps
+before it looks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tongues.core.errors import KubernetesError
+from tongues.core.progress import Say
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient, ApiException
+
+MANAGER = "tongues"
+_PLURALS = {
+    "InferenceService": "inferenceservices",
+    "LLMInferenceService": "llminferenceservices",
+    "ServingRuntime": "servingruntimes",
+}
+_FAILED = ("InvalidSpec", "BlockedByFailedLoad")
+_POLL_S = 2.0
+_TIMEOUT_S = (10.0, 60.0)
+_FIXES = {
+    401: "renew the credentials; in a pod: check that a service account token is mounted",
+    403: "give the service account this right; the chart does with pipeline.serve=true",
+    409: "let its owner give the fields up, or take them over with --take-over",
+    422: "correct the recipe's serving section",
+    400: "use a KServe of the version the objects are for (0.20 or later), or correct the recipe",
+}
+_REASONS = {
+    "RuntimeNotRecognized": "install the chart with serving.enabled, name a runtime of the namespace in "
+    "serving.kserve.runtime, or add --with-runtime",
+    "RuntimeDisabled": "enable the ServingRuntime, or name another one in serving.kserve.runtime",
+    "NoSupportingRuntime": "name a runtime that serves the format vLLM in serving.kserve.runtime",
+    "InvalidPredictorSpec": "correct the recipe's serving section",
+    "ModelLoadFailed": "read the log of the pod that failed; raise pool.memory if it was killed for memory",
+    "RuntimeUnhealthy": "read the log of the pod; raise the runtime's start-up time if it was still loading",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An object as the server holds it.
+
+    Args:
+        kind: such as "InferenceService".
+        name: of the object.
+        namespace: of the object.
+        generation: of the spec; what is waited for is a status of this one or a later one.
+        url: where it answers; empty before it does.
+    """
+
+    kind: str
+    name: str
+    namespace: str
+    generation: int
+    url: str
+
+
+class KServeApi:
+    """Requests about KServe objects to one API server.
+
+    Args:
+        client: of the official package, with its access.
+        say: takes lines for the user.
+        wait: what waits between two looks.
+        clock: seconds that only go up.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        say: Say,
+        *,
+        wait: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client, self._say, self._wait, self._clock = client, say, wait, clock
+
+    @classmethod
+    def here(cls, say: Say) -> KServeApi:
+        """With the access that this process has: in a pod its service account's, elsewhere kubectl's.
+
+        Raises:
+            KubernetesError: it has none.
+        """
+        from kubernetes import config
+        from kubernetes.client import ApiClient, Configuration
+
+        try:
+            if os.environ.get("KUBERNETES_SERVICE_HOST"):
+                config.load_incluster_config()
+            else:
+                config.load_kube_config(os.environ.get("KUBECONFIG"))
+        except config.ConfigException as error:
+            fix = "run this in a pod, or where kubectl works; --render needs no cluster"
+            raise KubernetesError(f"no access to a cluster ({error})", where="kubeconfig", fix=fix) from error
+        access = Configuration.get_default_copy()
+        access.retries = False
+        return cls(ApiClient(access), say)
+
+    def apply(self, item: Mapping[str, Any], *, dry_run: bool = False, take_over: bool = False) -> Applied:
+        """Create or change an object server-side; unknown fields are refused, nothing else is touched.
+
+        Args:
+            item: the object; fields that others set and it does not name stay theirs.
+            dry_run: have the server check it, admission included, and keep nothing.
+            take_over: take fields that another manager has set to another value.
+
+        Raises:
+            KubernetesError: a field belongs to somebody else, a right is missing, KServe is not installed, or
+                the object is not valid; nothing has changed.
+        """
+        query = {"fieldManager": MANAGER, "fieldValidation": "Strict", "force": str(take_over).lower()}
+        if dry_run:
+            query["dryRun"] = "All"
+        return _applied(self._send("PATCH", item, query, body=item))
+
+    def wait_ready(self, applied: Applied, item: Mapping[str, Any], *, timeout_s: float) -> Applied:
+        """Wait until the server has this generation, or a later one, ready.
+
+        Args:
+            applied: what `apply` returned.
+            item: the object.
+            timeout_s: longest wait, in seconds.
+
+        Returns:
+            The object with its URL.
+
+        Raises:
+            KubernetesError: it failed, in the words of its modelStatus, or was not ready in time.
+        """
+        started, told = self._clock(), ""
+        while True:
+            current = self._send("GET", item, {})
+            status = current.get("status", {})
+            seen = status.get("observedGeneration", 0) >= applied.generation
+            if seen and (failure := _failure(status)):
+                raise _failed(applied, *failure)
+            if seen and _ready(status):
+                return _applied(current)
+            standing = _standing(status) if seen else "KServe has not looked at it yet"
+            waited = self._clock() - started
+            if waited > timeout_s:
+                raise _late(applied, timeout_s, standing)
+            if standing != told:
+                self._say(f"serve {applied.name}: {standing} ({waited:.0f} s)")
+                told = standing
+            self._wait(_POLL_S)
+
+    def _send(
+        self,
+        method: str,
+        item: Mapping[str, Any],
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+        path = f"/apis/{item['apiVersion']}/namespaces/{namespace}/{_PLURALS[item['kind']]}/{name}"
+        kind = "application/apply-patch+yaml" if body else "application/json"
+        try:
+            answer, _, _ = self._client.call_api(
+                path,
+                method,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json", "Content-Type": kind},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _request_timeout=_TIMEOUT_S,
+            )
+            return dict(json.loads(answer.data))
+        except HTTPError as error:
+            host = self._client.configuration.host
+            what = f"the API server does not answer ({type(error).__name__})"
+            raise KubernetesError(what, where=host, fix="run the same again") from error
+        except ApiException as error:
+            raise _refused(error, item) from error
+
+
+def _applied(item: Mapping[str, Any]) -> Applied:
+    status, metadata = item.get("status", {}), item["metadata"]
+    url = status.get("address", {}).get("url") or status.get("url", "")
+    return Applied(item["kind"], metadata["name"], metadata["namespace"], metadata.get("generation", 0), url)
+
+
+def _refused(error: ApiException, item: Mapping[str, Any]) -> KubernetesError:
+    where = f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}"
+    told = _told(error)
+    message = str(told.get("message") or error.reason)[:600]
+    if error.status == 404:
+        if told.get("details", {}).get("kind") == "namespaces":
+            return KubernetesError(message, where=where, fix="create the namespace, or name another one")
+        if told.get("details", {}).get("name"):
+            return KubernetesError("is gone", where=where, fix="run the same again; see who deletes it")
+        what = f"the cluster knows no {item['apiVersion']} {item['kind']}"
+        return KubernetesError(what, where=where, fix="install KServe 0.20 or later with this kind")
+    what = f"refused ({error.status}): {message}"
+    return KubernetesError(what, where=where, fix=_FIXES.get(error.status, "run the same again"))
+
+
+def _told(error: ApiException) -> dict[str, Any]:
+    try:
+        told = json.loads(error.body or b"{}")
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _failure(status: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Reason and message of a failure from which KServe will not come back by itself."""
+    model = status.get("modelStatus", {})
+    if model.get("transitionStatus") not in _FAILED:
+        return None
+    info = model.get("lastFailureInfo", {})
+    said = [str(info[key]) for key in ("message", "location") if info.get(key)]
+    if "exitCode" in info:
+        said.append(f"exit code {info['exitCode']}")
+    return str(info.get("reason") or model["transitionStatus"]), "; ".join(said)[:600]
+
+
+def _failed(applied: Applied, reason: str, said: str) -> KubernetesError:
+    what = f"generation {applied.generation} failed: {reason}{f' ({said})' if said else ''}"
+    fix = _REASONS.get(reason, "read the events and the pod's log")
+    return KubernetesError(what, where=f"{applied.kind} {applied.namespace}/{applied.name}", fix=fix)
+
+
+def _late(applied: Applied, timeout_s: float, standing: str) -> KubernetesError:
+    return KubernetesError(
+        f"generation {applied.generation} was not ready within {timeout_s:g} s: {standing}; what served "
+        "before goes on serving",
+        where=f"{applied.kind} {applied.namespace}/{applied.name}",
+        fix="raise serving.ready_timeout_s, or look at the pods: kubectl describe",
+    )
+
+
+def _ready(status: Mapping[str, Any]) -> bool:
+    ready = _condition(status, "Ready").get("status") == "True"
+    return ready and status.get("modelStatus", {}).get("transitionStatus", "UpToDate") == "UpToDate"
+
+
+def _standing(status: Mapping[str, Any]) -> str:
+    """What stands between it and ready: the condition that is not true, in the controller's words."""
+    for name in ("PredictorReady", "WorkloadsReady", "IngressReady", "RouterReady", "Ready"):
+        condition = _condition(status, name)
+        if condition.get("status") in ("False", "Unknown"):
+            said = ": ".join(filter(None, (condition.get("reason"), condition.get("message"))))
+            return f"{name} is {condition['status']}{f', {said}' if said else ''}"[:300]
+    return "the new revision is loading"
+
+
+def _condition(status: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return next((dict(c) for c in status.get("conditions", []) if c.get("type") == name), {})

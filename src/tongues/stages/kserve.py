@@ -1,0 +1,127 @@
+"""Serve on a cluster: from a registered version to a KServe object that is ready."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tongues.core.digests import digest_value
+from tongues.core.recipe import RegistrySection
+from tongues.platform import kserve_objects as objects
+from tongues.platform import storage
+from tongues.platform.kserve_api import Applied, KServeApi
+from tongues.platform.tracking import Tracking
+from tongues.promotion.records import ENDPOINT_TAG
+from tongues.serving.vllm_command import max_rank
+from tongues.stages.serve import Registered, open_registered, with_adapter
+from tongues.stages.weights import ADAPTER, weights_uri
+from tongues.stages.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """The objects that serve a version, in the order in which they are applied.
+
+    Args:
+        registered: what they serve.
+        items: a ServingRuntime where one was asked for, then the service.
+    """
+
+    registered: Registered
+    items: Sequence[dict[str, Any]]
+
+    @property
+    def service(self) -> dict[str, Any]:
+        """The InferenceService, or LLMInferenceService."""
+        return self.items[-1]
+
+
+def render(
+    workspace: Workspace,
+    reference: str,
+    *,
+    namespace: str,
+    adapter: bool | None = None,
+    with_runtime: bool = False,
+) -> Rendering:
+    """The objects that serve a registered version; its files are checked as for a local server.
+
+    Args:
+        workspace: in an object store, where pods can read it.
+        reference: MODEL@ALIAS or MODEL/VERSION.
+        namespace: on the cluster.
+        adapter: base with adapter, or merged weights; the recipe decides when None.
+        with_runtime: add the chart's ServingRuntime, for a namespace without the chart.
+
+    Raises:
+        ServingError: the version lies where no pod can read it, or has a name that KServe does not take.
+        SignatureError: not signed where it must be, or not what was signed.
+    """
+    registered = open_registered(workspace, reference)
+    section = registered.recipe.serving.kserve
+    use_adapter = with_adapter(registered, adapter, on_gpu=section.pool.gpus > 0)
+    model = _served(registered, namespace, use_adapter)
+    objects.check(model)
+    make = objects.inference_service if section.kind == "InferenceService" else objects.llm_inference_service
+    mode = "adapter" if use_adapter else "merged"
+    runtime = [objects.serving_runtime(mode, namespace)] if with_runtime else []
+    return Rendering(registered, [*runtime, make(model, section)])
+
+
+def serve_on_kserve(
+    workspace: Workspace,
+    rendering: Rendering,
+    *,
+    dry_run: bool = False,
+    take_over: bool = False,
+    api: KServeApi | None = None,
+) -> Applied:
+    """Apply the objects and wait until this generation is ready; the version then remembers its endpoint.
+
+    Args:
+        workspace: its MLflow holds the version.
+        rendering: the objects.
+        dry_run: let the server check them and keep nothing; nothing is waited for.
+        take_over: take fields that another manager has set.
+        api: the cluster; that of the environment when None.
+
+    Raises:
+        KubernetesError: refused, failed, or not ready in time.
+    """
+    api = api or KServeApi.here(workspace.say)
+    *others, service = rendering.items
+    for item in others:
+        api.apply(item, dry_run=dry_run, take_over=take_over)
+    applied = api.apply(service, dry_run=dry_run, take_over=take_over)
+    if dry_run:
+        return applied
+    timeout_s = rendering.registered.recipe.serving.ready_timeout_s
+    ready = api.wait_ready(applied, service, timeout_s=timeout_s)
+    _remember(workspace, rendering, ready)
+    return ready
+
+
+def _served(registered: Registered, namespace: str, use_adapter: bool) -> objects.ServedModel:
+    version, tuned, base = registered.version, registered.tuned, registered.base
+    adapters = {version.model: storage.join(tuned.uri, ADAPTER)} if use_adapter else {}
+    return objects.ServedModel(
+        name=version.model,
+        namespace=namespace,
+        weights_uri=base.uri if use_adapter else weights_uri(tuned),
+        revision={"version": str(version.version), "manifest-sha256": tuned.manifest.digest()},
+        adapters=adapters,
+        max_rank=max_rank(tuned.folder / ADAPTER) if use_adapter else 0,
+        max_model_len=registered.recipe.serving.max_model_len,
+    )
+
+
+def _remember(workspace: Workspace, rendering: Rendering, ready: Applied) -> None:
+    """Note on the version what serves it, and take the note from the version that it served before."""
+    version = rendering.registered.version
+    models = Tracking(RegistrySection(model=version.model), workspace.local).models
+    tag = f"{ENDPOINT_TAG}{ready.namespace}/{ready.name}"
+    note = {"generation": ready.generation, "sha256": digest_value(rendering.service), "url": ready.url}
+    models.tag_version(version.model, version.version, {tag: json.dumps(note, sort_keys=True)})
+    for other in models.versions(version.model):
+        if other.version != version.version and tag in other.tags:
+            models.untag_version(version.model, other.version, tag)

@@ -1,0 +1,236 @@
+"""A real HTTP server with the part of the Kubernetes API that KServe objects need.
+
+Server-side apply keeps who set which field and tells conflicts; objects are checked on request as strictly
+as the CustomResourceDefinitions say; the controller is a list of statuses, one for each
+look, of which the last one stays. Errors are ``Status`` objects as an API server sends them.
+"""
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+import yaml
+
+REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict"}
+Status = Callable[[int], dict[str, Any]]
+"""From the generation that the object has to the status its controller has written."""
+
+
+def ready(generation: int) -> dict[str, Any]:
+    """The status of an InferenceService that serves this generation."""
+    return {
+        "observedGeneration": generation,
+        "url": "http://quickstart-team-a.example.com",
+        "address": {"url": "http://quickstart-predictor.team-a.svc.cluster.local"},
+        "conditions": [{"type": "PredictorReady", "status": "True"}, {"type": "Ready", "status": "True"}],
+        "modelStatus": {"transitionStatus": "UpToDate", "states": {"activeModelState": "Loaded"}},
+    }
+
+
+def stale(generation: int) -> dict[str, Any]:
+    """The status just after a change: it still praises the generation before."""
+    return ready(generation - 1)
+
+
+def loading(generation: int) -> dict[str, Any]:
+    """The status while the new pods start and the old ones serve."""
+    waiting = {"type": "PredictorReady", "status": "Unknown", "reason": "MinimumReplicasUnavailable"}
+    conditions = [waiting, {"type": "Ready", "status": "Unknown"}]
+    return ready(generation) | {"conditions": conditions, "modelStatus": {"transitionStatus": "InProgress"}}
+
+
+def failed(transition: str, **info: Any) -> Status:
+    """The status of a revision that will not come up."""
+    model = {"transitionStatus": transition, "lastFailureInfo": info}
+    conditions = [{"type": "PredictorReady", "status": "False"}, {"type": "Ready", "status": "False"}]
+    return lambda generation: ready(generation) | {"conditions": conditions, "modelStatus": model}
+
+
+@dataclass
+class KServeServer:
+    """The server; a context manager, on a free port of the loopback.
+
+    Args:
+        statuses: what the controller says, one after the other; the last one stays.
+        refuse: HTTP status that every request meets; 0 for none.
+        kinds: plural names of the kinds that are installed.
+        namespaces: that exist.
+        strict: whether objects are held against the CustomResourceDefinitions, which takes seconds to read.
+    """
+
+    statuses: Sequence[Status] = (ready,)
+    refuse: int = 0
+    kinds: Sequence[str] = ("inferenceservices", "llminferenceservices", "servingruntimes")
+    namespaces: Sequence[str] = ("team-a",)
+    strict: bool = False
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    owners: dict[str, dict[str, str]] = field(default_factory=dict)
+    looks: int = 0
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __enter__(self) -> Self:
+        world = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+            def do_GET(self) -> None:
+                with world.lock:
+                    self._answer(*world.get(self.path))
+
+            def do_PATCH(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                with world.lock:
+                    self._answer(*world.patch(self.path, self.headers["Content-Type"], content))
+
+            def _answer(self, code: int, body: dict[str, Any]) -> None:
+                content = json.dumps(body).encode()
+                self.send_response(code)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def kubeconfig(self, path: Path) -> Path:
+        """Write the access to it as kubectl keeps it."""
+        cluster = {"server": f"http://127.0.0.1:{self.server.server_port}"}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "here", "cluster": cluster}],
+            "users": [{"name": "me", "user": {"token": "t"}}],
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+            "current-context": "here",
+        }
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+    def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Look at an object; its controller has gone on since the last look."""
+        self.requests.append(("GET", path))
+        if refusal := self._refusal(path):
+            return refusal
+        address = urlsplit(path).path
+        if address not in self.objects:
+            name = address.rsplit("/", 1)[-1]
+            return problem(404, f'inferenceservices "{name}" not found', name=name)
+        found = self.objects[address]
+        status = self.statuses[min(self.looks, len(self.statuses) - 1)]
+        self.looks += 1
+        return 200, found | {"status": status(found["metadata"]["generation"])}
+
+    def patch(self, path: str, kind: str, content: bytes) -> tuple[int, dict[str, Any]]:
+        """Apply an object server-side."""
+        self.requests.append(("PATCH", path))
+        if refusal := self._refusal(path):
+            return refusal
+        parts = urlsplit(path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if kind != "application/apply-patch+yaml" or "fieldManager" not in query:
+            return problem(415, "only server-side apply is understood here")
+        item = yaml.safe_load(content)
+        if self.strict and (wrong := strictly_wrong(item)):
+            return problem(400, f"strict decoding error: {'; '.join(wrong)}")
+        return self._apply(parts.path, item, query)
+
+    def set_by(self, manager: str, address: str, where: str, value: Any) -> None:
+        """Have somebody else set one field, such as "spec.predictor.minReplicas"."""
+        *parents, last = where.split(".")
+        node = self.objects[address]
+        for name in parents:
+            node = node.setdefault(name, {})
+        node[last] = value
+        self.owners[address][where] = manager
+
+    def _apply(self, address: str, item: dict[str, Any], query: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        mine, there = query["fieldManager"], self.objects.get(address)
+        owners = self.owners.get(address, {})
+        wanted, standing = dict(leaves(item)), dict(leaves(there or {}))
+        conflicts = {
+            where: owners[where]
+            for where, value in wanted.items()
+            if owners.get(where, mine) != mine and standing.get(where) != value
+        }
+        if conflicts and query.get("force") != "true":
+            told = ", ".join(f'conflict with "{who}": .{where}' for where, who in conflicts.items())
+            return problem(409, f"Apply failed with {len(conflicts)} conflict: {told}")
+        kept = {w: v for w, v in standing.items() if w not in wanted and owners.get(w, "") not in ("", mine)}
+        merged = grown(kept | wanted)
+        changed = there is None or merged["spec"] != there["spec"]
+        generation = (there["metadata"]["generation"] if there else 0) + int(changed)
+        merged["metadata"]["generation"] = generation
+        if query.get("dryRun") != "All":
+            self.objects[address] = merged
+            others = {where: who for where, who in owners.items() if where in kept}
+            self.owners[address] = others | dict.fromkeys(wanted, mine)
+            self.looks = 0
+        return (200 if there else 201), merged
+
+    def _refusal(self, path: str) -> tuple[int, dict[str, Any]] | None:
+        _, _, group, _, _, namespace, plural, _ = urlsplit(path).path.split("/")
+        if self.refuse:
+            return problem(self.refuse, f'{plural}.{group} is forbidden: User "me" cannot do that')
+        if plural not in self.kinds:
+            return problem(404, "the server could not find the requested resource")
+        if namespace not in self.namespaces:
+            return problem(404, f'namespaces "{namespace}" not found', name=namespace, kind="namespaces")
+        return None
+
+
+def strictly_wrong(item: dict[str, Any]) -> list[str]:
+    """What an API server with strict field validation would refuse."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "deploy"))
+    from crd_schemas import problems
+
+    return problems(item)
+
+
+def problem(code: int, message: str, **details: str) -> tuple[int, dict[str, Any]]:
+    """An error as an API server tells it."""
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
+    return code, status | {"reason": REASONS.get(code, ""), "details": details}
+
+
+def leaves(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every field with its path; a list is one field."""
+    if isinstance(node, dict) and node:
+        for name, child in node.items():
+            yield from leaves(child, (*path, name))
+    else:
+        yield "\x00".join(path).replace("\x00", "."), node
+
+
+def grown(fields: dict[str, Any]) -> dict[str, Any]:
+    """The object that has these fields."""
+    root: dict[str, Any] = {}
+    for where, value in fields.items():
+        node = root
+        *parents, last = (
+            where.split(".")
+            if not where.startswith("metadata.annotations.")
+            else (
+                "metadata",
+                "annotations",
+                where.removeprefix("metadata.annotations."),
+            )
+        )
+        for name in parents:
+            node = node.setdefault(name, {})
+        node[last] = value
+    return root
