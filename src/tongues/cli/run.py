@@ -47,7 +47,8 @@ def _run_languages(
     """One model after the other; one that the gate refuses holds back no other."""
     from tongues.core.errors import GateRefusedError, TonguesError
 
-    summaries, refused = {}, {}
+    summaries: dict[str, Summary] = {}
+    refused: dict[str, str] = {}
     for lang in languages:
         typer.echo(f"model {lang} ({len(summaries) + len(refused) + 1} of {len(languages)})", err=True)
         try:

@@ -38,7 +38,7 @@ def finetune_on_nodes(given: Given, workspace: Workspace, dataset: Output, base:
     """
     uri = storage.join(workspace.uri, "finetune", _key(given, dataset, base))
     if storage.read_manifest_at(uri) is None:
-        _require_store(workspace)
+        _require_store(workspace.uri)
         api = KubernetesApi.here(workspace.say)
         place = _own_surroundings(api)
         kept_recipe(given.recipe, workspace.uri)
@@ -60,8 +60,11 @@ def rendered(given: Given, workspace_uri: str, *, namespace: str) -> dict[str, A
         namespace: where it would stand.
 
     Raises:
-        RecipeError: the recipe tunes in one pod.
+        RecipeError: the recipe tunes in one pod, or is of several models.
+        PreflightError: the nodes could not read the workspace.
     """
+    given.require_one_model()
+    _require_store(workspace_uri)
     place = Surroundings(namespace=namespace, image=CUDA)
     inputs = (storage.join(workspace_uri, "assemble", "KEY"), storage.join(workspace_uri, "base", "KEY"))
     return _job(given, workspace_uri, inputs, place, key=given.recipe.digest()[:20])
@@ -87,9 +90,9 @@ def _key(given: Given, dataset: Output, base: Output) -> str:
     return key_of("finetune", **identity(given, dataset, base))
 
 
-def _require_store(workspace: Workspace) -> None:
-    if storage.local_path(workspace.uri) is not None:
-        problem = f"workspace {workspace.uri}: other nodes cannot read this folder; name an s3:// prefix"
+def _require_store(workspace_uri: str) -> None:
+    if storage.local_path(workspace_uri) is not None:
+        problem = f"workspace {workspace_uri}: other nodes cannot read this folder; name an s3:// prefix"
         raise PreflightError([problem])
 
 
