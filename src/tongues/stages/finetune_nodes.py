@@ -75,10 +75,8 @@ def _job(
 ) -> dict[str, Any]:
     pool = given.recipe.node_pools.get("finetune")
     if pool is None or pool.nodes == 1:
-        fix = "set it to 2 or more, or run it in one pod"
-        raise RecipeError(
-            [f"node_pools.finetune.nodes is 1, so there is no TrainJob. {fix}"], where=given.origin
-        )
+        problem = "node_pools.finetune.nodes is 1, so the step's own pod trains and there is no TrainJob"
+        raise RecipeError([problem], where=given.origin, fix="set it to 2 or more")
     dataset, base = inputs
     command = ["tongues", "finetune", recipe_uri(given.recipe, workspace_uri), "--workspace", workspace_uri]
     command += ["--dataset", dataset, "--base", base]
