@@ -75,16 +75,19 @@ def finetune(given: Given, workspace: Workspace, dataset: Output, base: Output) 
         _write_cards(given, dataset, folder, results, result)
         return _report(dataset, base, folder, results, result, alike)
 
-    output = workspace.finish("finetune", recipe=given.recipe, work=work, **identity(given, dataset, base))
+    output = workspace.finish("finetune", **identity(given, dataset, base), work=work)
     _remove_remote_checkpoints(output)
     return output
 
 
 def identity(given: Given, dataset: Output, base: Output) -> dict[str, Any]:
-    """What finished tuning is found by, wherever and on how many nodes it was done: inputs and params."""
+    """What finished work is found by: not on how many nodes it was done, nor when a run stops by itself."""
     tuning = given.recipe.tuning.model_dump(mode="json", exclude={"safety"})
-    params = {"tuning": tuning, "seed": given.recipe.seed}
-    return {"inputs": {"dataset": dataset, "base": base}, "params": params}
+    return {
+        "recipe": given.recipe,
+        "inputs": {"dataset": dataset, "base": base},
+        "params": {"tuning": tuning, "seed": given.recipe.seed},
+    }
 
 
 def _written(last: StageResult, base: Output, folder: Path, prompts: Sequence[str], say: Say) -> Parity:

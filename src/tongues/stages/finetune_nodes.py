@@ -10,7 +10,7 @@ from tongues.platform.kubernetes_api import KubernetesApi, in_cluster, namespace
 from tongues.platform.train_jobs import TrainJobs
 from tongues.stages.finetune import finetune, identity
 from tongues.stages.given import Given, kept_recipe, recipe_uri
-from tongues.stages.workspace import Output, Workspace, key_of
+from tongues.stages.workspace import Output, Workspace
 from tongues.tuning.trainjob import Surroundings, surroundings_of, train_job
 
 _POD_ENV = "KFP_POD_NAME"
@@ -36,19 +36,29 @@ def finetune_on_nodes(given: Given, workspace: Workspace, dataset: Output, base:
         KubernetesError: the cluster refused, or was away for too long.
         TuningError: the job failed; with the last lines of its pods.
     """
-    uri = storage.join(workspace.uri, "finetune", _key(given, dataset, base))
-    if storage.read_manifest_at(uri) is None:
-        _require_store(workspace.uri)
-        api = KubernetesApi.here(workspace.say)
-        place = _own_surroundings(api)
-        kept_recipe(given.recipe, workspace.uri)
-        job = _job(given, workspace.uri, (dataset.uri, base.uri), place, key=_key(given, dataset, base))
-        TrainJobs(api, place.namespace, workspace.say).run(job)
-        if storage.read_manifest_at(uri) is None:
-            name = job["metadata"]["name"]
-            fix = "look at the log of its pods: kubectl logs -l jobset.sigs.k8s.io/jobset-name=" + name
-            raise TuningError("the TrainJob is complete and left no output", where=uri, fix=fix)
-    return workspace.open(uri)
+    folder, done = workspace.find("finetune", **identity(given, dataset, base))
+    if done:
+        return done
+    _require_store(workspace.uri)
+    api = KubernetesApi.here(workspace.say)
+    place = _own_surroundings(api)
+    kept_recipe(given.recipe, workspace.uri)
+    job = _job(given, workspace.uri, (dataset.uri, base.uri), place, key=folder.name)
+    TrainJobs(api, place.namespace, workspace.say).run(job)
+    return _made(given, workspace, dataset, base)
+
+
+def _made(given: Given, workspace: Workspace, dataset: Output, base: Output) -> Output:
+    """What the job has left in the object store."""
+    folder, done = workspace.find("finetune", **identity(given, dataset, base))
+    if done is None:
+        fix = "look at the log of its pods: kubectl logs -l jobset.sigs.k8s.io/jobset-name=" + _name(
+            folder.name
+        )
+        raise TuningError(
+            "the TrainJob is complete and left no output", where=workspace.uri_of(folder), fix=fix
+        )
+    return done
 
 
 def rendered(given: Given, workspace_uri: str, *, namespace: str) -> dict[str, Any]:
@@ -81,11 +91,12 @@ def _job(
     command = ["tongues", "finetune", recipe_uri(given.recipe, workspace_uri), "--workspace", workspace_uri]
     command += ["--dataset", dataset, "--base", base]
     grace_s = given.recipe.tuning.safety.grace_s
-    return train_job(f"tongues-finetune-{key}", command, pool, place, grace_s=grace_s)
+    return train_job(_name(key), command, pool, place, grace_s=grace_s)
 
 
-def _key(given: Given, dataset: Output, base: Output) -> str:
-    return key_of("finetune", **identity(given, dataset, base))
+def _name(key: str) -> str:
+    """The same for the same work, so that a job is found again."""
+    return f"tongues-finetune-{key}"
 
 
 def _require_store(workspace_uri: str) -> None:

@@ -108,16 +108,28 @@ class Workspace:
             params: JSON value of all settings that change the result.
             work: fills the folder it is given and reports; may find its own earlier progress there.
         """
-        key = key_of(stage, inputs, params)
-        job = _Job(stage, key, recipe, {n: _link(i) for n, i in inputs.items()}, digest_value(params))
-        uri, folder = storage.join(self.uri, stage, key), self.local / stage / key
-        with _only_one(self.local / ".locks" / f"{stage}-{key}", self.say):
+        job, uri, folder = self._place(stage, recipe, inputs, params)
+        with _only_one(self.local / ".locks" / f"{stage}-{job.key}", self.say):
             if storage.read_manifest_at(uri) is not None:
-                self.say(f"{stage}: found finished ({key})")
+                self.say(f"{stage}: found finished ({job.key})")
                 return self.open(uri)
             manifest = self._do(job, folder, work)
             storage.publish_folder(folder, uri)
         return Output(uri, folder, manifest)
+
+    def find(
+        self, stage: str, *, recipe: Recipe, inputs: Mapping[str, Output | str], params: Any
+    ) -> tuple[Path, Output | None]:
+        """Where `finish` works, and what it has finished there; see its arguments."""
+        _, uri, folder = self._place(stage, recipe, inputs, params)
+        return folder, self.open(uri) if storage.read_manifest_at(uri) is not None else None
+
+    def _place(
+        self, stage: str, recipe: Recipe, inputs: Mapping[str, Output | str], params: Any
+    ) -> tuple["_Job", str, Path]:
+        key = work_key(stage, {n: _content(i) for n, i in inputs.items()}, digest_value(params))
+        job = _Job(stage, key, recipe, {n: _link(i) for n, i in inputs.items()}, digest_value(params))
+        return job, storage.join(self.uri, stage, key), self.local / stage / key
 
     def _do(self, job: "_Job", folder: Path, work: Callable[[Path], Report]) -> Manifest:
         self.say(f"{job.stage}: working ({job.key})")
@@ -145,11 +157,6 @@ class Workspace:
         )
         write_manifest(folder, manifest)
         return manifest
-
-
-def key_of(stage: str, inputs: Mapping[str, Output | str], params: Any) -> str:
-    """Name of a stage's finished folder; arguments as `Workspace.finish` takes them."""
-    return work_key(stage, {n: _content(i) for n, i in inputs.items()}, digest_value(params))
 
 
 @dataclass(frozen=True)
