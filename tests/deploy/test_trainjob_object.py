@@ -24,7 +24,7 @@ POOLS = {
 
 def render(folder: Path, pool: str, *more: str) -> str:
     recipe = folder / "recipe.yaml"
-    text = (chart_objects.ROOT / "recipes" / "taco.yaml").read_text()
+    text = (chart_objects.ROOT / "recipes" / "sphinx.yaml").read_text()
     recipe.write_text(text + f"\nnode_pools:\n  finetune: {pool}\n")
     command = [Path(sys.executable).with_name("tongues"), "finetune", recipe, "--render", *more]
     command += ["-w", "s3://bucket/tongues", "--namespace", "team-a"]
@@ -66,6 +66,33 @@ def test_job_with_an_unknown_field_is_refused(job: dict[str, Any], where: tuple[
         node = node[key]
     node["misspelt"] = 1
     assert any("misspelt" in problem for problem in crd_schemas.problems(broken))
+
+
+def test_recipe_of_several_models_renders_that_of_one(tmp_path: Path) -> None:
+    recipe = tmp_path / "taco.yaml"
+    text = (chart_objects.ROOT / "recipes" / "taco.yaml").read_text()
+    recipe.write_text(text + "\nnode_pools: {finetune: {nodes: 2}}\n")
+    command = [Path(sys.executable).with_name("tongues"), "finetune", "-w", "s3://b/w", "--render"]
+    done = subprocess.run([*command, recipe], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and f"{recipe}#ne" in done.stderr
+    done = subprocess.run([*command, f"{recipe}#ne"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and yaml.safe_load(done.stdout)["kind"] == "TrainJob"
+
+
+@pytest.mark.parametrize(
+    ("pools", "workspace", "told"),
+    [
+        ("finetune: {gpus: 8}", "s3://b/w", "node_pools.finetune.nodes is 1"),
+        ("finetune: {nodes: 2}", ".tongues", "name an s3:// prefix"),
+    ],
+)
+def test_job_that_cannot_be_is_not_rendered(tmp_path: Path, pools: str, workspace: str, told: str) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    text = (chart_objects.ROOT / "recipes" / "sphinx.yaml").read_text()
+    recipe.write_text(text + f"\nnode_pools: {{{pools}}}\n")
+    command = [Path(sys.executable).with_name("tongues"), "finetune", recipe, "-w", workspace, "--render"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "") and told in done.stderr
 
 
 def test_json_is_the_same_object(tmp_path: Path) -> None:

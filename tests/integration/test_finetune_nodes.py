@@ -133,6 +133,13 @@ def test_workspace_that_other_nodes_cannot_read_is_refused_before_anything_is_as
     assert cluster.requests == []
 
 
+def test_step_on_a_cluster_goes_to_the_nodes(given, cluster, monkeypatch, tmp_path):
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    here = Workspace(str(tmp_path / "here"), say=lambda _: None)
+    with pytest.raises(PreflightError, match="s3://"):
+        finetune_where_it_belongs(given, here, *inputs(given, here, make_tiny_base(tmp_path / "tiny")))
+
+
 def test_node_pools_count_for_nothing_outside_a_cluster(given, tmp_path):
     here = Workspace(str(tmp_path / "here"), say=lambda _: None)
     output = finetune_where_it_belongs(given, here, *inputs(given, here, make_tiny_base(tmp_path / "tiny")))

@@ -54,6 +54,14 @@ def tongues(environment, *arguments):
     return done.returncode, json.loads(done.stdout), done.stderr
 
 
+def test_recipe_of_a_model_per_language_goes_to_the_pipeline_that_fans_out(kfp):
+    _, environment = kfp
+    code, whole, log = tongues(environment, "submit", "taco-quick", "--upload")
+    assert code == 0 and whole["version"].startswith("language-models-"), log
+    code, one, log = tongues(environment, "submit", "taco-quick#es", "--upload")
+    assert code == 0 and one["version"].startswith("multilingual-tuning-"), log
+
+
 def test_submit_watch_logs_runs_cancel(kfp):
     api, environment = kfp
     code, first, _ = tongues(environment, "submit", "quickstart", "--upload")

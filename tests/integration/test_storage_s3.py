@@ -47,6 +47,13 @@ def test_half_uploaded_folder_is_not_finished(bucket, tmp_path):
         storage.fetch_folder(f"{bucket}/half", tmp_path / "b")
 
 
+def test_number_sign_belongs_to_the_key(bucket):
+    storage.write_bytes("s3://tongues/in/recipe.yaml", b"whole")
+    assert not storage.exists("s3://tongues/in/recipe.yaml#es")
+    storage.write_bytes("s3://tongues/in/my#1.yaml", b"another")
+    assert storage.read_bytes("s3://tongues/in/my#1.yaml") == b"another"
+
+
 def test_missing_bucket_says_what_to_check(bucket):
     with pytest.raises(StorageError, match="AWS_ENDPOINT_URL_S3"):
         storage.write_bytes("s3://nowhere/x", b"x")

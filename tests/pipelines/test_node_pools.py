@@ -20,6 +20,7 @@ node_pools:
     cpu: "16"
     memory: 128G
     shared_memory: 16Gi
+    ephemeral_storage: 200Gi
     node_selector: {cloud.google.com/gke-accelerator: nvidia-h100-80gb}
     tolerations: [{key: nvidia.com/gpu, effect: NoSchedule}]
     timeout_s: 86400
@@ -59,9 +60,27 @@ def test_pod_goes_to_the_pools_nodes_with_shared_memory(compiled):
     assert found["tolerations"] == [
         {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
     ]
-    [memory] = found["emptyDirMounts"]
+    memory, scratch = found["emptyDirMounts"]
     assert (memory["mountPath"], memory["medium"], memory["sizeLimit"]) == ("/dev/shm", "Memory", "16Gi")
+    assert (scratch["mountPath"], scratch["sizeLimit"]) == ("/tmp/.cache", "200Gi")
     assert found["activeDeadlineSeconds"] == "86400"
+
+
+def test_scratch_stands_where_the_images_keep_work_in_progress():
+    image = (ROOT / "components/images/cuda.Dockerfile").read_text()
+    assert "HOME=/tmp " in image, "the workspace's local side is below HOME/.cache"
+
+
+def test_step_of_several_nodes_asks_for_them_and_has_none_itself(tmp_path):
+    pool = "node_pools: {finetune: {nodes: 2, gpus: 8, memory: 512Gi, timeout_s: 9, retries: 4, queue: q}}\n"
+    text = (ROOT / "recipes" / "quickstart.yaml").read_text() + pool
+    Compiler().compile(build(parse_recipe(text.encode(), where="test").node_pools), str(tmp_path / "p.yaml"))
+    [ir, *platform] = yaml.safe_load_all((tmp_path / "p.yaml").read_text())
+    container = ir["deploymentSpec"]["executors"]["exec-finetune"]["container"]
+    assert "accelerator" not in container["resources"]
+    assert container["resources"]["resourceMemoryLimit"] == "4G"
+    assert ir["root"]["dag"]["tasks"]["finetune"]["retryPolicy"]["maxRetryCount"] == 4
+    assert not platform, "a queue may hold the job for longer than timeout_s"
 
 
 def test_a_step_inside_the_loop_is_placed_too(compiled):

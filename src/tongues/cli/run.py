@@ -1,7 +1,7 @@
 """`tongues run`: the whole road, from the recipe to a promoted model."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -47,7 +47,7 @@ def _run_languages(
     """One model after the other; one that the gate refuses holds back no other."""
     from tongues.core.errors import GateRefusedError, TonguesError
 
-    summaries: dict[str, Any] = {}
+    summaries: dict[str, Summary] = {}
     refused: dict[str, str] = {}
     for lang in languages:
         typer.echo(f"model {lang} ({len(summaries) + len(refused) + 1} of {len(languages)})", err=True)

@@ -253,10 +253,11 @@ def _verify(path: Path, sha256: str, uri: str, *, keep: bool = False) -> None:
 
 
 def _s3_address(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri)
-    if not parts.netloc:
+    """Bucket and key; a key may hold ``#`` and ``?``, which mean nothing in it."""
+    bucket, _, key = uri.partition("://")[2].partition("/")
+    if not bucket:
         raise StorageError("no bucket", where=uri, fix="write s3://BUCKET/KEY")
-    return parts.netloc, parts.path.lstrip("/")
+    return bucket, key.lstrip("/")
 
 
 @cache

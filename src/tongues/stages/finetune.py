@@ -90,7 +90,7 @@ def _lead(given: Given, workspace: Workspace, dataset: Output, base: Output, ran
         (folder / LOSS_PLOT).write_text(plot, encoding="utf-8")
         return _report(dataset, base, folder, results, result, alike)
 
-    output = workspace.finish("finetune", recipe=given.recipe, work=work, **identity(given, dataset, base))
+    output = workspace.finish("finetune", **identity(given, dataset, base), work=work)
     if not working:
         ranks.agreed(False)
     _remove_remote_checkpoints(output)
@@ -101,7 +101,7 @@ def _follow(given: Given, workspace: Workspace, dataset: Output, base: Output, r
     """Train beside the leading process, if it does."""
     if ranks.agreed(False):
         stages = plan_stages(records_of(dataset, "train"), given.recipe.tuning)
-        folder, _ = workspace.find("finetune", recipe=given.recipe, **identity(given, dataset, base))
+        folder, _ = workspace.find("finetune", **identity(given, dataset, base))
         _train(given, workspace, dataset, base, stages, folder)
 
 
@@ -129,18 +129,21 @@ def _train(
 
 
 def identity(given: Given, dataset: Output, base: Output) -> dict[str, Any]:
-    """What finished tuning is found by: inputs and params.
+    """What finished tuning is found by.
 
     Not how the machine was used or on how many nodes it was done, nor when a run stops by itself.
     """
     tuning = given.recipe.tuning.model_dump(mode="json", exclude={"safety", "hardware"})
-    params = {"tuning": tuning, "seed": given.recipe.seed}
-    return {"inputs": {"dataset": dataset, "base": base}, "params": params}
+    return {
+        "recipe": given.recipe,
+        "inputs": {"dataset": dataset, "base": base},
+        "params": {"tuning": tuning, "seed": given.recipe.seed},
+    }
 
 
 def _in_processes(given: Given, workspace: Workspace, dataset: Output, base: Output) -> Output:
     """Start this node's processes, each of which comes here again."""
-    _, done = workspace.find("finetune", recipe=given.recipe, **identity(given, dataset, base))
+    _, done = workspace.find("finetune", **identity(given, dataset, base))
     if done:
         workspace.say(f"finetune: found finished ({done.manifest.key})")
         return done
@@ -158,7 +161,7 @@ def _shared(given: Given, workspace: Workspace, dataset: Output, base: Output) -
     Raises:
         TuningError: it did so on a disk that is not seen from here.
     """
-    _, done = workspace.find("finetune", recipe=given.recipe, **identity(given, dataset, base))
+    _, done = workspace.find("finetune", **identity(given, dataset, base))
     if done is None:
         raise TuningError(
             "the training is done, but its result is on another node's disk",

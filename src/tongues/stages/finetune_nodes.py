@@ -10,7 +10,7 @@ from tongues.platform.kubernetes_api import KubernetesApi, in_cluster, namespace
 from tongues.platform.train_jobs import TrainJobs
 from tongues.stages.finetune import finetune, identity
 from tongues.stages.given import Given, kept_recipe, recipe_uri
-from tongues.stages.workspace import Output, Workspace, key_of
+from tongues.stages.workspace import Output, Workspace
 from tongues.tuning.trainjob import Surroundings, surroundings_of, train_job
 
 _POD_ENV = "KFP_POD_NAME"
@@ -36,19 +36,29 @@ def finetune_on_nodes(given: Given, workspace: Workspace, dataset: Output, base:
         KubernetesError: the cluster refused, or was away for too long.
         TuningError: the job failed; with the last lines of its pods.
     """
-    uri = storage.join(workspace.uri, "finetune", _key(given, dataset, base))
-    if storage.read_manifest_at(uri) is None:
-        _require_store(workspace)
-        api = KubernetesApi.here(workspace.say)
-        place = _own_surroundings(api)
-        kept_recipe(given.recipe, workspace.uri)
-        job = _job(given, workspace.uri, (dataset.uri, base.uri), place, key=_key(given, dataset, base))
-        TrainJobs(api, place.namespace, workspace.say).run(job)
-        if storage.read_manifest_at(uri) is None:
-            name = job["metadata"]["name"]
-            fix = "look at the log of its pods: kubectl logs -l jobset.sigs.k8s.io/jobset-name=" + name
-            raise TuningError("the TrainJob is complete and left no output", where=uri, fix=fix)
-    return workspace.open(uri)
+    folder, done = workspace.find("finetune", **identity(given, dataset, base))
+    if done:
+        return done
+    _require_store(workspace.uri)
+    api = KubernetesApi.here(workspace.say)
+    place = _own_surroundings(api)
+    kept_recipe(given.recipe, workspace.uri)
+    job = _job(given, workspace.uri, (dataset.uri, base.uri), place, key=folder.name)
+    TrainJobs(api, place.namespace, workspace.say).run(job)
+    return _made(given, workspace, dataset, base)
+
+
+def _made(given: Given, workspace: Workspace, dataset: Output, base: Output) -> Output:
+    """What the job has left in the object store."""
+    folder, done = workspace.find("finetune", **identity(given, dataset, base))
+    if done is None:
+        fix = "look at the log of its pods: kubectl logs -l jobset.sigs.k8s.io/jobset-name=" + _name(
+            folder.name
+        )
+        raise TuningError(
+            "the TrainJob is complete and left no output", where=workspace.uri_of(folder), fix=fix
+        )
+    return done
 
 
 def rendered(given: Given, workspace_uri: str, *, namespace: str) -> dict[str, Any]:
@@ -60,8 +70,11 @@ def rendered(given: Given, workspace_uri: str, *, namespace: str) -> dict[str, A
         namespace: where it would stand.
 
     Raises:
-        RecipeError: the recipe tunes in one pod.
+        RecipeError: the recipe tunes in one pod, or is of several models.
+        PreflightError: the nodes could not read the workspace.
     """
+    given.require_one_model()
+    _require_store(workspace_uri)
     place = Surroundings(namespace=namespace, image=CUDA)
     inputs = (storage.join(workspace_uri, "assemble", "KEY"), storage.join(workspace_uri, "base", "KEY"))
     return _job(given, workspace_uri, inputs, place, key=given.recipe.digest()[:20])
@@ -72,24 +85,23 @@ def _job(
 ) -> dict[str, Any]:
     pool = given.recipe.node_pools.get("finetune")
     if pool is None or pool.nodes == 1:
-        fix = "set it to 2 or more, or run it in one pod"
-        raise RecipeError(
-            [f"node_pools.finetune.nodes is 1, so there is no TrainJob. {fix}"], where=given.origin
-        )
+        problem = "node_pools.finetune.nodes is 1, so the step's own pod trains and there is no TrainJob"
+        raise RecipeError([problem], where=given.origin, fix="set it to 2 or more")
     dataset, base = inputs
     command = ["tongues", "finetune", recipe_uri(given.recipe, workspace_uri), "--workspace", workspace_uri]
     command += ["--dataset", dataset, "--base", base]
     grace_s = given.recipe.tuning.safety.grace_s
-    return train_job(f"tongues-finetune-{key}", command, pool, place, grace_s=grace_s)
+    return train_job(_name(key), command, pool, place, grace_s=grace_s)
 
 
-def _key(given: Given, dataset: Output, base: Output) -> str:
-    return key_of("finetune", **identity(given, dataset, base))
+def _name(key: str) -> str:
+    """The same for the same work, so that a job is found again."""
+    return f"tongues-finetune-{key}"
 
 
-def _require_store(workspace: Workspace) -> None:
-    if storage.local_path(workspace.uri) is not None:
-        problem = f"workspace {workspace.uri}: other nodes cannot read this folder; name an s3:// prefix"
+def _require_store(workspace_uri: str) -> None:
+    if storage.local_path(workspace_uri) is not None:
+        problem = f"workspace {workspace_uri}: other nodes cannot read this folder; name an s3:// prefix"
         raise PreflightError([problem])
 
 

@@ -75,6 +75,7 @@ class Flow:
     @cached_property
     def dataset(self) -> Output:
         """Training data."""
+        self.given.require_one_model()  # before anything is translated for it
         return assemble(self.given, self.workspace, self.store, self.written)
 
     @cached_property

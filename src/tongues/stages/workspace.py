@@ -131,7 +131,7 @@ class Workspace:
     def _place(
         self, stage: str, recipe: Recipe, inputs: Mapping[str, Output | str], params: Any
     ) -> tuple["_Job", str, Path]:
-        key = key_of(stage, inputs, params)
+        key = work_key(stage, {n: _content(i) for n, i in inputs.items()}, digest_value(params))
         job = _Job(stage, key, recipe, {n: _link(i) for n, i in inputs.items()}, digest_value(params))
         return job, storage.join(self.uri, stage, key), self.local / stage / key
 
@@ -160,11 +160,6 @@ class Workspace:
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         return write_manifest(folder, manifest)
-
-
-def key_of(stage: str, inputs: Mapping[str, Output | str], params: Any) -> str:
-    """Name of a stage's finished folder; arguments as `Workspace.finish` takes them."""
-    return work_key(stage, {n: _content(i) for n, i in inputs.items()}, digest_value(params))
 
 
 @dataclass(frozen=True)
