@@ -29,7 +29,7 @@ from tongues.serving.status import read_status
 from tongues.stages.follow import SERVING
 from tongues.stages.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 CLI = [sys.executable, "-c", "from tongues.cli.main import main; main()"]
 LANGS = ("es", "ca", "gl")
 
@@ -116,7 +116,7 @@ def adapters(versions, tmp_path_factory):
     endpoint = Endpoint(home, *references, "--mode", "adapter", "--watch-s", "0")
     endpoint.follow()
     try:
-        endpoint.until(lambda: endpoint.serves("es", 1) and endpoint.serves("ca", 1), seconds=240)
+        endpoint.until(lambda: endpoint.serves("es", 1) and endpoint.serves("ca", 1), seconds=300)
         yield endpoint, made
     finally:
         endpoint.stop()
