@@ -27,7 +27,7 @@ def test_every_relative_link_leads_to_a_file(page):
 
 
 def test_every_test_named_in_the_fault_table_exists():
-    names = ("architecture.md", "translation.md", "tuning.md")
+    names = ("architecture.md", "translation.md", "tuning.md", "serving.md")
     pages = "".join((ROOT / "docs" / name).read_text("utf-8") for name in names)
     named = re.findall(r"`(tests/[^`:]+\.py)(?:::(test_\w+))?`", pages)
     assert len(named) >= 40

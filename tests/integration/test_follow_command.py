@@ -23,7 +23,7 @@ from tongues.promotion import registry
 from tongues.serving.status import read_status
 from tongues.stages.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 CLI = [sys.executable, "-c", "from tongues.cli.main import main; main()"]
 
 
@@ -59,7 +59,7 @@ class Pod:
 
     def said(self, *arguments):
         line = [*CLI, "serving", *arguments, "--workspace", self.place.uri]
-        return subprocess.run(line, capture_output=True, text=True, timeout=60)
+        return subprocess.run(line, capture_output=True, text=True, timeout=150)
 
     def until(self, state, version=0):
         deadline = time.monotonic() + 90
@@ -131,7 +131,7 @@ def test_pod_serves_what_the_alias_says_and_refuses_what_it_must(pod):
 
 def test_status_where_no_follower_has_been_says_how_to_start_one(tmp_path):
     line = [*CLI, "serving", "status", "--json", "--workspace", str(tmp_path)]
-    reply = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    reply = subprocess.run(line, capture_output=True, text=True, timeout=150)
     assert reply.returncode == 1
     assert "tongues serving follow MODEL@champion" in json.loads(reply.stdout)["error"]["fix"]
 
@@ -149,7 +149,7 @@ def test_status_where_no_follower_has_been_says_how_to_start_one(tmp_path):
 def test_command_that_cannot_work_is_refused_at_once(tmp_path, arguments, said):
     line = [*CLI, "serving", *arguments]
     line += ["--workspace", str(tmp_path / "work")] if arguments[0] == "follow" else []
-    reply = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    reply = subprocess.run(line, capture_output=True, text=True, timeout=150)
     assert reply.returncode == 1
     assert said in reply.stderr
     assert reply.stderr.count("\n") == 1
