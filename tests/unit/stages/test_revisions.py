@@ -121,6 +121,12 @@ def test_adapter_that_the_server_could_not_serve_is_refused_with_the_reason(made
 
 def test_unsigned_version_is_refused_before_anything_is_written_for_the_server(made, tmp_path):
     def unsigned(folder):
+        assert sorted(p.name for p in folder.iterdir()) == [
+            "adapter",
+            "manifest.json",
+            "merged",
+            "recipe.yaml",
+        ]
         raise ServingError("not signed", where=str(folder))
 
     with pytest.raises(ServingError, match="not signed"):
