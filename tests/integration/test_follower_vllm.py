@@ -29,7 +29,7 @@ from tongues.serving.status import read_status
 from tongues.stages.follow import SERVING
 from tongues.stages.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 CLI = [sys.executable, "-c", "from tongues.cli.main import main; main()"]
 LANGS = ("es", "ca", "gl")
 
@@ -41,11 +41,18 @@ def mlflow(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def versions(mlflow, tmp_path_factory):
+def environment(mlflow):
+    """What a process needs to find the object store and MLflow."""
+    with running_store("tongues") as store:
+        yield store.environment | {"MLFLOW_TRACKING_URI": mlflow.url}
+
+
+@pytest.fixture(scope="module")
+def versions(mlflow, environment, tmp_path_factory):
     """A workspace in the object store, and versions to register in MLflow."""
     scratch = tmp_path_factory.mktemp("versions")
-    with running_store("tongues") as store, pytest.MonkeyPatch.context() as patch:
-        for name, value in (store.environment | {"MLFLOW_TRACKING_URI": mlflow.url}).items():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
             patch.setenv(name, value)
         place = Workspace("s3://tongues/work", scratch=scratch / "maker", say=lambda _: None)
         yield TinyVersions(place, tracking_at(mlflow.url, scratch), scratch)
@@ -54,8 +61,8 @@ def versions(mlflow, tmp_path_factory):
 class Endpoint:
     """`tongues serving follow` in a process of its own, and what it says of itself."""
 
-    def __init__(self, home, *arguments):
-        self.home, self.port = home, free_port()
+    def __init__(self, home, environment, *arguments):
+        self.home, self.environment, self.port = home, environment, free_port()
         # A pod's disk: not the one on which the versions were made.
         self.place = Workspace("s3://tongues/work", scratch=home / ".cache" / "tongues", say=lambda _: None)
         self.state = self.place.local / SERVING / "endpoint"
@@ -66,7 +73,7 @@ class Endpoint:
 
     def follow(self):
         # The command keeps its local files below the home folder.
-        env = os.environ | {"HOME": str(self.home)}
+        env = os.environ | self.environment | {"HOME": str(self.home)}
         with (self.home / "follower.log").open("ab") as log:
             self.child = subprocess.Popen(self.line, env=env, stdout=log, stderr=log)
 
@@ -106,17 +113,17 @@ class Endpoint:
 
 
 @pytest.fixture(scope="module")
-def adapters(versions, tmp_path_factory):
+def adapters(versions, environment, tmp_path_factory):
     """Adapter mode: es and ca are promoted and served, gl is followed and not there yet."""
     made = {lang: versions.version(lang, seed + 1) for seed, lang in enumerate(LANGS)}
     for lang in ("es", "ca"):
         versions.promote(made[lang])
     home = tmp_path_factory.mktemp("adapters")
     references = [f"{lang}@champion" for lang in LANGS]
-    endpoint = Endpoint(home, *references, "--mode", "adapter", "--watch-s", "0")
+    endpoint = Endpoint(home, environment, *references, "--mode", "adapter", "--watch-s", "0")
     endpoint.follow()
     try:
-        endpoint.until(lambda: endpoint.serves("es", 1) and endpoint.serves("ca", 1), seconds=240)
+        endpoint.until(lambda: endpoint.serves("es", 1) and endpoint.serves("ca", 1), seconds=300)
         yield endpoint, made
     finally:
         endpoint.stop()
@@ -244,7 +251,7 @@ def test_registry_away_and_follower_killed_the_endpoint_serves_on(versions, adap
         endpoint.follow()
         third = versions.version("es", 12)
         versions.promote(third)
-        wait_for(lambda: clients[0].revisions[-1].startswith("es.v3."))
+        wait_for(lambda: clients[0].revisions[-1].startswith("es.v3."), seconds=120)
     assert clients[0].failures == []
     assert [r.rsplit(".", 1)[0] for r in clients[0].revisions] == ["es.v1", "es.v3"]
     assert read_status(endpoint.state).registry == ""
@@ -257,10 +264,10 @@ def wait_for(condition, seconds=60):
         time.sleep(0.02)
 
 
-def test_merged_models_go_from_blue_to_green_and_back_under_load(versions, tmp_path, capsys):
+def test_merged_models_go_from_blue_to_green_and_back_under_load(versions, environment, tmp_path, capsys):
     one, two = versions.version("eu", 21), versions.version("eu", 22)
     versions.promote(one)
-    endpoint = Endpoint(tmp_path, "eu@champion", "--mode", "merged", "--watch-s", "600")
+    endpoint = Endpoint(tmp_path, environment, "eu@champion", "--mode", "merged", "--watch-s", "600")
     endpoint.follow()
     try:
         endpoint.until(lambda: endpoint.serves("eu", 1), seconds=240)

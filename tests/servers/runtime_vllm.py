@@ -1,6 +1,7 @@
 """A server that loads and unloads adapters as vLLM does, within milliseconds and with faults to order.
 
-Three real replicas do not fit a test machine. What it answers is read from the adapter's folder.
+Three real replicas do not fit a test machine. What it answers stands in
+the adapter's folder, else it is the digest of the adapter's weights.
 """
 
 import json
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tongues.core.digests import digest_file
 from tongues.platform.processes import free_port
 
 
@@ -80,7 +82,12 @@ class RuntimeVllm:
             return 404, f"The model `{name}` does not exist."
         if name in self.broken:
             return 500, "EngineDeadError"
-        return 200, "something else" if name in self.wrong else (folder / "answer.txt").read_text()
+        return 200, "something else" if name in self.wrong else _answer(folder)
+
+
+def _answer(folder: Path) -> str:
+    told = folder / "answer.txt"
+    return told.read_text() if told.is_file() else digest_file(folder / "adapter_model.safetensors")[:12]
 
 
 class _Handler(BaseHTTPRequestHandler):

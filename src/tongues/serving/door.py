@@ -23,17 +23,13 @@ from aiohttp import web
 
 from tongues.core.errors import ServingError
 from tongues.serving.door_metrics import DoorMetrics
+from tongues.serving.exchange import ERROR, Exchange, refusal
 from tongues.serving.routes import Route, RouteTable, read_routes
 
 COMPLETIONS = ("/v1/chat/completions", "/v1/completions")
 _WATCH_S = 0.05
 _SUSPECT_S = 1.0
 _BODY_BYTES = 32 << 20
-_PAUSE_S = 0.1
-_ERROR, _MOST_ERRORS = "500", 3
-_GONE = (404, 502, 503)
-"""What a server says that restarts, or has not loaded the revision again yet."""
-_PASSED_ON = ("Content-Type", "X-Request-Id")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -48,7 +44,7 @@ class Door:
     """
 
     def __init__(self, routes: Path, keys: Path | None = None, *, hold_s: float = 120.0) -> None:
-        self._routes_file, self._keys_file, self._hold_s = routes, keys, hold_s
+        self._routes_file, self._keys_file, self.hold_s = routes, keys, hold_s
         self._table, self._keys = read_routes(routes), read_keys(keys)
         self._changed = asyncio.Event()
         self._in_flight: Counter[str] = Counter()
@@ -101,7 +97,7 @@ class Door:
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             if not self._may_enter(request.headers.get("Authorization", "")):
-                return _refusal(401, "invalid_api_key", "no valid API key; send it as a bearer token")
+                return refusal(401, "invalid_api_key", "no valid API key; send it as a bearer token")
             return await handler(request)
 
         return guarded
@@ -141,10 +137,13 @@ class Door:
             asked = json.loads(await request.read())
             model = asked["model"]
         except (ValueError, KeyError, TypeError):
-            return _refusal(400, "invalid_request", "the body must be a JSON object with a model")
-        started, exchange = time.monotonic(), _Exchange(self, request, asked, str(model))
-        response = await exchange.answer()
-        self.metrics.answered(exchange.model, exchange.served_as, response.status, time.monotonic() - started)
+            return refusal(400, "invalid_request", "the body must be a JSON object with a model")
+        started, exchange, status = time.monotonic(), Exchange(self, request, asked, str(model)), 502
+        try:
+            response = await exchange.answer()
+            status = response.status
+        finally:  # an answer that broke off counts as one that failed
+            self.metrics.answered(exchange.model, exchange.served_as, status, time.monotonic() - started)
         return response
 
     def route(self, model: str) -> Route | None:
@@ -156,11 +155,6 @@ class Door:
         """The models there are, for a message."""
         return ", ".join(route.model for route in self._table.routes) or "none"
 
-    @property
-    def hold_s(self) -> float:
-        """How long a request waits for a server."""
-        return self._hold_s
-
     def pick(self, route: Route, tried: AbstractSet[str]) -> str | None:
         """The least busy server that holds a revision and did not just fail; None where there is none."""
         now, name = time.monotonic(), route.served_as
@@ -170,7 +164,7 @@ class Door:
     def failed(self, upstream: str, served_as: str, why: str) -> None:
         """Count a failure; one that is not the request's own fault keeps others away for a moment."""
         self.metrics.tried_again(why)
-        if why != _ERROR:
+        if why != ERROR:
             self._suspects[upstream, served_as] = time.monotonic() + _SUSPECT_S
 
     async def news(self, at_most_s: float) -> None:
@@ -188,88 +182,6 @@ class Door:
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> Any:
         """A request to a server."""
         return self._session.post(url, data=body, headers=headers, allow_redirects=False)
-
-
-class _TryAgainError(Exception):
-    """Nothing has reached the client yet, so another server may answer."""
-
-
-class _Exchange:
-    """One request on its way to an answer."""
-
-    def __init__(self, door: Door, request: web.Request, asked: dict[str, Any], model: str) -> None:
-        self.door, self.request, self.asked = door, request, asked
-        self.name, self.served_as, self.model = model, "", ""
-        self.errors, self.tried = 0, set[str]()
-
-    async def answer(self) -> web.StreamResponse:
-        """Try until somebody answers, or time is up."""
-        deadline = time.monotonic() + self.door.hold_s
-        while (route := self.door.route(self.name)) is not None:
-            self.model, self.served_as = route.model, route.served_as
-            if (upstream := self.door.pick(route, self.tried)) is not None:
-                try:
-                    return await self._counted(upstream, route.served_as)
-                except _TryAgainError as again:
-                    self.tried.add(upstream)
-                    self.door.failed(upstream, route.served_as, str(again))
-            elif time.monotonic() > deadline:
-                said = f"no server for {self.name!r} within {self.door.hold_s:g} s"
-                return _refusal(503, "unavailable", said, {"Retry-After": "5"})
-            else:
-                self.tried.clear()
-                await self.door.news(_PAUSE_S * 3**self.errors)
-        return _refusal(404, "model_not_found", f"no model {self.name!r} here; there are: {self.door.models}")
-
-    async def _counted(self, upstream: str, served_as: str) -> web.StreamResponse:
-        self.door.count(upstream, served_as, 1)
-        try:
-            return await self._tried(upstream, served_as)
-        finally:
-            self.door.count(upstream, served_as, -1)
-
-    async def _tried(self, upstream: str, served_as: str) -> web.StreamResponse:
-        body = json.dumps(self.asked | {"model": served_as}).encode()
-        headers = {name: self.request.headers[name] for name in _PASSED_ON if name in self.request.headers}
-        try:
-            async with self.door.post(f"{upstream}{self.request.path}", body, headers) as reply:
-                self._worth_having(reply.status)
-                return await self._passed_on(reply)
-        except aiohttp.ClientError as error:
-            raise _TryAgainError("connection") from error
-
-    def _worth_having(self, status: int) -> None:
-        """A server that is not itself; a 500 may also be the fault of the request, so not for ever."""
-        if status in _GONE:
-            raise _TryAgainError(str(status))
-        if status == 500 and self.errors < _MOST_ERRORS:
-            self.errors += 1
-            raise _TryAgainError(_ERROR)
-
-    async def _passed_on(self, reply: aiohttp.ClientResponse) -> web.StreamResponse:
-        kept = {name: reply.headers[name] for name in _PASSED_ON if name in reply.headers}
-        if not reply.headers.get("Content-Type", "").startswith("text/event-stream"):
-            return web.Response(status=reply.status, body=await reply.read(), headers=kept)
-        first = await reply.content.readany()
-        response = web.StreamResponse(status=reply.status, headers=kept | {"Cache-Control": "no-cache"})
-        await response.prepare(self.request)
-        await response.write(first)
-        try:
-            async for chunk in reply.content.iter_any():
-                await response.write(chunk)
-        except aiohttp.ClientError as error:
-            # The client has half an answer: it must see that the end is missing, so no proper end is sent.
-            if self.request.transport is not None:
-                self.request.transport.close()
-            raise ConnectionResetError("the server broke off in the middle of an answer") from error
-        await response.write_eof()
-        return response
-
-
-def _refusal(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    """An error as OpenAI clients read it."""
-    said = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
-    return web.json_response(said, status=status, headers=headers)
 
 
 def _stamp(path: Path | None) -> tuple[int, int] | None:

@@ -216,6 +216,9 @@ class Follower:
         if verb == "check":
             self._judge(name, ended.value)
             return
+        if verb == "alias":  # where it stays all the same, it is asked for again, but not at once
+            self._setbacks.note("", *ended.key)
+            return
         self._setbacks.clear(*self._setback_key(verb, name, place))
         if verb == "prepare":
             self._ready[name] = ended.value[1]

@@ -30,7 +30,7 @@ from tongues.serving.local_servers import LocalReplicas, MergedServers
 from tongues.serving.memory import read_memory
 from tongues.serving.replicas import BASE_NAME, Replicas, Servers
 from tongues.serving.revision import Prepared, Revision
-from tongues.serving.status import Status, read_status
+from tongues.serving.status import STATUS_NAME, Status, read_status
 from tongues.serving.vllm_command import AdapterSlots, ServerPlan, dtype_of
 from tongues.stages.revisions import Fetched, RegistryAliases
 from tongues.stages.signatures import require_files
@@ -40,6 +40,7 @@ Mode = Literal["adapter", "merged"]
 Prepare = Callable[[Revision], Prepared]
 SERVING, PORTS_NAME = "serving", "replicas.json"
 KEY_VARIABLE = "TONGUES_API_KEY"
+"""Environment variable with the key that checks and `tongues chat` send."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def follower(workspace: Workspace, wanted: Wanted) -> Follower:
     mode = wanted.mode or known.section.mode
     servers, prepare = (_adapters if mode == "adapter" else _merged)(known, fetched)
     ports = Ports(aliases.resolve, prepare, fetched.discard, aliases.roll_back, RestrictedIdentifier())
-    settings = Settings(mode, wanted.poll_s, limits=wanted.limits, key=os.environ.get(KEY_VARIABLE, ""))
+    key = os.environ.get(KEY_VARIABLE, "")
+    settings = Settings(mode, poll_s=wanted.poll_s, limits=wanted.limits, key=key)
     return Follower(wanted.references, ports, servers, _door(home, wanted), home, settings, workspace.say)
 
 
@@ -203,6 +205,13 @@ def status(workspace: Workspace, name: str) -> Status:
         ServingError: none has been here.
     """
     return read_status(endpoint_home(workspace, name))
+
+
+def followed(workspace: Workspace) -> list[tuple[str, str]]:
+    """Address and model of everything that endpoints of this workspace serve and a follower looks after."""
+    homes = sorted((workspace.local / SERVING).glob(f"*/{STATUS_NAME}"))
+    told = [read_status(home.parent) for home in homes if running(home.parent / FOLDER)]
+    return [(one.url, model.model) for one in told for model in one.models if model.serves]
 
 
 def stop(workspace: Workspace, name: str) -> list[Endpoint]:

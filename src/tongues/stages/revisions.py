@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tongues.core.digests import canonical_json
 from tongues.core.errors import ServingError, StorageError
-from tongues.core.manifest import MANIFEST_NAME, Manifest, write_atomically
+from tongues.core.manifest import MANIFEST_NAME, Manifest
 from tongues.core.recipe import RegistrySection
 from tongues.platform import storage
 from tongues.platform.model_versions import ModelVersion
@@ -20,6 +19,7 @@ from tongues.stages.weights import ADAPTER, MERGED
 from tongues.stages.workspace import Workspace
 
 _NEEDED = ("tongues.manifest_sha256", "tongues.model_uri", "tongues.base_uri")
+_SIGNATURE_NAME = "model.sig"
 FETCHED, ADAPTERS = "fetched", "adapters"
 
 Vouch = Callable[[Path], None]
@@ -77,12 +77,9 @@ def revision_of(version: ModelVersion) -> Revision:
         ServingError: it was registered without what is needed to verify it.
     """
     tags = version.tags
-    missing = [
-        name for name in ("manifest_sha256", "model_uri", "base_uri") if not tags.get(f"tongues.{name}")
-    ]
-    if missing:
+    if missing := [name for name in _NEEDED if not tags.get(name)]:
         raise ServingError(
-            f"version {version.version} lacks the tags {', '.join(f'tongues.{name}' for name in missing)}",
+            f"version {version.version} lacks the tags {', '.join(missing)}",
             where=version.model,
             fix="register it with `tongues register`, which pins what it registers",
         )
@@ -97,21 +94,18 @@ def revision_of(version: ModelVersion) -> Revision:
     )
 
 
-def unsigned(folder: Path) -> None:
-    """Take a folder whose digests agree as it is; nobody's signature is asked for."""
-
-
 @dataclass(frozen=True)
 class Fetched:
     """Makes revisions ready for a server.
 
     Args:
         home: the endpoint's folder; what is fetched and written for servers goes below it.
-        vouch: called with each model's folder once its digests agree, before anything is loaded.
+        vouch: called with each model's whole folder once its digests agree, before anything is loaded; None
+            asks for nobody's signature, and fetches only the part that is served.
     """
 
     home: Path
-    vouch: Vouch = unsigned
+    vouch: Vouch | None = None
 
     @property
     def adapters(self) -> Path:
@@ -153,24 +147,29 @@ class Fetched:
     def discard(self, prepared: Prepared) -> None:
         """Remove what stands below this endpoint's own folder; a workspace's folders stay."""
         if prepared.folder.is_relative_to(self.home):
-            shutil.rmtree(prepared.folder, ignore_errors=True)
+            _, served_as, *_ = prepared.folder.relative_to(self.home).parts
+            for kind in (ADAPTERS, FETCHED):
+                shutil.rmtree(self.home / kind / served_as, ignore_errors=True)
 
     def _verified(self, revision: Revision, part: str) -> tuple[Path, Manifest]:
         manifest = _manifest(revision.uri, revision.digest)
         files = {name: sha for name, sha in manifest.files.items() if name.startswith(f"{part}/")}
         if not files:
             raise ServingError(f"holds no {part}", where=revision.uri, fix="serve it in the other mode")
-        root = storage.fetch_files(revision.uri, files, self._cache(revision))
+        root = storage.fetch_files(
+            revision.uri, manifest.files if self.vouch else files, self._cache(revision)
+        )
         below = {f"{part}/{name}" for name in storage.list_names(str(root / part))}
         if strays := sorted(below - files.keys()):
             raise ServingError(f"files that its manifest does not name: {strays[:3]}", where=str(root))
-        if storage.local_path(revision.uri) is None:
-            write_atomically(root / MANIFEST_NAME, canonical_json(manifest.model_dump(mode="json")))
-        self.vouch(root)
+        if self.vouch is not None:
+            for name in (MANIFEST_NAME, _SIGNATURE_NAME):
+                storage.fetch_if_there(storage.join(revision.uri, name), root / name)
+            self.vouch(root)
         return root / part, manifest
 
-    def _cache(self, revision: Revision) -> Path:
-        return self.home / FETCHED / revision.served_as
+    def _cache(self, revision: Revision, what: str = "model") -> Path:
+        return self.home / FETCHED / revision.served_as / what
 
     def _recorded(self, revision: Revision) -> tuple[Recorded, ...]:
         """What evaluation kept; nothing where the version was registered without one."""
@@ -178,7 +177,7 @@ class Fetched:
             return ()
         manifest = _manifest(revision.evaluation_uri, revision.evaluation_digest)
         files = {name: sha for name, sha in manifest.files.items() if name == RECORDED_NAME}
-        into = self._cache(revision) / "evaluation"
+        into = self._cache(revision, "evaluation")
         root = storage.fetch_files(revision.evaluation_uri, files, into)
         return read_recorded(root / RECORDED_NAME) if files else ()
 

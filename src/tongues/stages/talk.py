@@ -1,6 +1,7 @@
 """Talk to endpoints: one question, or the same question to base and tuned."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from tongues.data.language_id import RestrictedIdentifier
 from tongues.serving.chat import Answer, ask, ask_side_by_side
 from tongues.serving.local import Endpoint, running
 from tongues.stages.evaluate import QUESTIONS_NAME
+from tongues.stages.follow import KEY_VARIABLE, followed
 from tongues.stages.serve import BASE_NAME, find_version
 from tongues.stages.workspace import RECIPE_NAME, Workspace
 
@@ -74,16 +76,15 @@ def find_partner(workspace: Workspace, url: str | None, model: str | None) -> Pa
         if model is None:
             raise ServingError("an address needs the model's name too", where=url, fix="add --model NAME")
         return url, model
-    endpoints = [
-        e for e in running(workspace.local) if (model is None and e.name != BASE_NAME) or e.name == model
-    ]
-    if len(endpoints) != 1:
-        names = [e.name for e in running(workspace.local)]
-        fix = "name one with --model" if len(endpoints) > 1 else _FIX
+    here = [*((e.url, e.name) for e in running(workspace.local)), *followed(workspace)]
+    fit = [one for one in here if (model is None and one[1] != BASE_NAME) or one[1] == model]
+    if len(fit) != 1:
+        names = [name for _, name in here]
+        fix = "name one with --model" if len(fit) > 1 else _FIX
         raise ServingError(
-            f"{len(endpoints)} endpoints fit; running: {names or 'none'}", where=workspace.uri, fix=fix
+            f"{len(fit)} endpoints fit; running: {names or 'none'}", where=workspace.uri, fix=fix
         )
-    return endpoints[0].url, endpoints[0].name
+    return fit[0]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,10 @@ class Talker:
 
     def ask(self, question: str, on_text: Callable[[str], None] | None = None) -> Said:
         """Ask one question, wait for the answer, and see which language it came in."""
-        answer: Answer = ask(*self.partner, question, max_tokens=self.max_tokens, on_text=on_text)
+        key = os.environ.get(KEY_VARIABLE, "none")
+        answer: Answer = ask(
+            *self.partner, question, max_tokens=self.max_tokens, api_key=key, on_text=on_text
+        )
         candidates = sorted({*_taught(self.workspace, self.partner), *([self.lang] if self.lang else [])})
         found = RestrictedIdentifier()(answer.text, candidates)
         answered_in = found.lang if found.confidence >= _SURE else UNDETERMINED

@@ -54,6 +54,16 @@ def test_command_adapter_is_told_the_smallest_rank_that_holds_it(model, tmp_path
     assert option(line, "--served-model-name") == "quickstart-base"
 
 
+def test_command_with_room_for_adapters_serves_the_base_and_opens_the_runtime_paths(model):
+    plan = ServerPlan(model, "base", port=1, slots=vllm_command.AdapterSlots(max_rank=20, count=4))
+    line = vllm_command.command(plan)
+    assert option(line, "--served-model-name") == "base"
+    assert (option(line, "--max-lora-rank"), option(line, "--max-loras")) == ("32", "4")
+    assert "--lora-modules" not in line
+    assert vllm_command.environment(1, runtime_adapters=True)["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+    assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING" not in vllm_command.environment(1)
+
+
 def test_environment_two_servers_share_the_cores_and_report_to_nobody(monkeypatch):
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "8")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(9)), raising=False)
