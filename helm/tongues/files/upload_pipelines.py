@@ -1,0 +1,17 @@
+"""Upload the compiled pipelines that ship with tongues; a version that is there already is left alone."""
+
+import os
+from pathlib import Path
+
+from tongues.platform.kfp_access import PROJECTED_TOKEN, KfpAccess
+from tongues.platform.kfp_server import KfpServer
+from tongues.platform.packages import shipped_folder
+from tongues.stages.remote_submit import Order
+
+token = PROJECTED_TOKEN if PROJECTED_TOKEN.exists() else None
+server = KfpServer(KfpAccess(os.environ["KFP_HOST"], namespace=os.environ["KFP_NAMESPACE"], token_file=token))
+folder = Path(os.environ.get("PIPELINES_FOLDER") or shipped_folder("compiled"))
+for compiled in sorted(folder.glob("*.yaml")):
+    order = Order(compiled, recipe="", recipe_sha256="", workspace="", experiment="", run_name="")
+    version = server.version(order.pipeline_name, order.version_name, compiled.read_bytes())
+    print(f"{version.name}: {'uploaded' if version.uploaded else 'was there already'}")
