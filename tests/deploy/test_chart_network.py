@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from chart_objects import Objects, from_chart, from_value_set
+from chart_objects import TRAINER_LABELS, Objects, from_chart, from_value_set
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def lets(objects: Objects, direction: str, owner: Party, other: Party, port: int
     governed = [policy for policy in policies if direction.capitalize() in policy["policyTypes"]]
     side = {"ingress": "from", "egress": "to"}[direction]
     return not governed or any(
-        any(entry["port"] == port for entry in rule["ports"])
+        any(entry["port"] == port for entry in rule.get("ports", [{"port": port}]))
         and any(is_peer(peer, other) for peer in rule[side])
         for policy in governed
         for rule in policy.get(direction, [])
@@ -131,9 +131,11 @@ def test_policies_switched_off_none_rendered() -> None:
 
 def test_policies_no_rule_is_open_to_everybody(objects: Objects) -> None:
     for policy in objects.of("NetworkPolicy"):
+        own = {"podSelector": policy["spec"]["podSelector"]}
         for direction, side in (("ingress", "from"), ("egress", "to")):
             for rule in policy["spec"].get(direction, []):
-                assert rule[side] and rule["ports"], policy["metadata"]["name"]
+                # Only among themselves may pods use any port: the nodes of a TrainJob.
+                assert rule[side] == [own] or (rule[side] and rule["ports"]), policy["metadata"]["name"]
 
 
 def test_policies_deny_covers_every_pod_of_the_release(objects: Objects) -> None:
@@ -142,4 +144,6 @@ def test_policies_deny_covers_every_pod_of_the_release(objects: Objects) -> None
     )
     assert "ingress" not in deny["spec"] and "egress" not in deny["spec"]
     for pod in objects.pods():
+        if pod.labels is TRAINER_LABELS:
+            continue  # Trainer makes them; networkPolicy.runs covers them.
         assert matches(deny["spec"]["podSelector"], pod.labels), pod.owner

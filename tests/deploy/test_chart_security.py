@@ -146,8 +146,8 @@ def test_auth_off_only_when_asked() -> None:
 
 
 def test_mlflow_dangerous_features_off(objects: Objects) -> None:
-    for deployment in objects.of("Deployment"):
-        box = deployment["spec"]["template"]["spec"]["containers"][0]
+    boxes = [box for pod in objects.pods() for box in pod.containers if box["name"] == "mlflow"]
+    for box in boxes:
         env = {entry["name"]: entry.get("value") for entry in box["env"]}
         assert env["MLFLOW_ENABLE_AI_GATEWAY"] == "false"
         assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
+from tongues.cli.opening import shipped_folder
 from tongues.platform.kfp_access import PROJECTED_TOKEN, KfpAccess
 from tongues.platform.kfp_server import KfpServer
-from tongues.platform.packages import shipped_folder
 from tongues.stages.remote_submit import Order
 
 token = PROJECTED_TOKEN if PROJECTED_TOKEN.exists() else None
