@@ -131,9 +131,7 @@ def _rule_lets(rule: Mapping[str, Any], side: str, other: Party, port: Port) -> 
 
 def may_connect(policies: Sequence[Mapping[str, Any]], source: Party, target: Party, port: Port) -> bool:
     """Whether one party may open a connection to a port of another."""
-    return lets(policies, "egress", source, target, port) and lets(
-        policies, "ingress", target, source, port
-    )
+    return lets(policies, "egress", source, target, port) and lets(policies, "ingress", target, source, port)
 
 
 def policies_of(values: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -74,9 +74,11 @@ def test_alerts_and_dashboard_name_metrics_that_exist() -> None:
     expressions = [one["expr"] for group in rule["spec"]["groups"] for one in group["rules"]]
     assert all('namespace="tongues"' in one for one in expressions)
     board = json.loads(
-        next(o for o in from_value_set("full-values.yaml").of("ConfigMap") if "dashboard" in o["metadata"]["name"])[
-            "data"
-        ]["tongues.json"]
+        next(
+            o
+            for o in from_value_set("full-values.yaml").of("ConfigMap")
+            if "dashboard" in o["metadata"]["name"]
+        )["data"]["tongues.json"]
     )
     asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     names = set(re.findall(r"(?:tongues_|vllm:)\w+", " ".join([*expressions, *asked])))
@@ -96,7 +98,12 @@ def test_alerts_runbooks_exist() -> None:
 @pytest.mark.parametrize("part", ["follower", "serving"])
 def test_alerts_of_a_part_switched_off_are_absent(part: str) -> None:
     values = yaml.safe_load((CHART / "ci" / "full-values.yaml").read_text())
-    off = {**values, part: {"enabled": False}, "gateway": {"enabled": False}, "autoscaling": {"enabled": False}}
+    off = {
+        **values,
+        part: {"enabled": False},
+        "gateway": {"enabled": False},
+        "autoscaling": {"enabled": False},
+    }
     off |= {"follower": {"enabled": False}}
     groups = [group["name"] for group in from_chart(off).of("PrometheusRule")[0]["spec"]["groups"] or []]
     assert f"tongues-{part}" not in groups

@@ -1,12 +1,13 @@
 """Pods keep the restricted profile, roles the least privilege, and the network what it must let through."""
 
 import copy
+import re
 from typing import Any
 
 import pytest
 import secret_scan
 import yaml
-from chart_objects import Objects, PodView, from_chart, from_value_set, render, walk
+from chart_objects import ROOT, Objects, PodView, from_chart, from_value_set, render, walk
 
 ALLOWED_VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
@@ -243,3 +244,11 @@ def test_route_lets_no_path_through_that_changes_what_is_served(objects: Objects
 def test_route_other_path_refused() -> None:
     with pytest.raises(render.RenderError, match="paths"):
         render.render({"gateway": {"paths": ["/v1/load_lora_adapter"]}})
+
+
+def test_threats_name_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "tests" / "deploy").glob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", page)
+    assert len(named) > 15
+    assert [name for name in named if f"def {name}(" not in code] == []

@@ -30,7 +30,14 @@ PATHS = list(closed_paths())
 
 
 def test_schema_names_exactly_the_values_there_are() -> None:
-    free = ("resources.requests", "resources.limits", "kueue.quota", "quota.hard", "defaultLimit", "defaultRequest")
+    free = (
+        "resources.requests",
+        "resources.limits",
+        "kueue.quota",
+        "quota.hard",
+        "defaultLimit",
+        "defaultRequest",
+    )
 
     def keys(values: Any, path: str = "") -> Iterator[str]:
         if isinstance(values, dict) and not path.endswith(free):
@@ -115,7 +122,9 @@ def test_lint_no_warnings() -> None:
     for name in VALUE_SETS:
         values = {} if name == "default" else yaml.safe_load((CHART / "ci" / name).read_text())
         # Lint renders without a cluster, where no API is known.
-        report = helm.lint(CHART, {**values, "checks": {"capabilities": False}}, namespace="tongues", strict=True)
+        report = helm.lint(
+            CHART, {**values, "checks": {"capabilities": False}}, namespace="tongues", strict=True
+        )
         assert report["errors"] == []
         assert [message for message in report["messages"] if message["severity"] > 1] == []
 
