@@ -1,4 +1,7 @@
-"""Who may talk to whom, worked out from rendered policies as a network plug-in would; writes docs/network.md."""
+"""Who may talk to whom, worked out from rendered policies as a network plug-in would.
+
+It writes docs/network.md.
+"""
 
 import argparse
 import sys
@@ -172,16 +175,17 @@ TEXT = """<!-- Written by manifests/flows.py: change the chart, then run `make m
 
 # Network
 
-Who may talk to whom when every part of the chart is on (`helm/tongues/ci/full-values.yaml`) and runs are held to
-their flows (`networkPolicy.runs.enabled`). The table is worked out from the rendered policies, as a network plug-in
-would. A cell names the ports that are open, by number or by the name the pod gives them; a dash means none.
+Who may talk to whom when every part of the chart is on (`helm/tongues/ci/full-values.yaml`) and runs are
+held to their flows (`networkPolicy.runs.enabled`). The table is worked out from the rendered policies, as a
+network plug-in would. A cell names the ports that are open, by number or by the name the pod gives them; a
+dash means none.
 
 TABLE
 
-The gateway, Prometheus, the KFP server and other pods are not the chart's, so nothing here keeps them from calling
-others; what they reach of ours is what our own policies let in. "Any address" stands for the object store at its
-default, `networkPolicy.objectStore`, which should be narrowed to where yours is. A pod without a policy may talk to
-everybody: the policies hold only where a network plug-in enforces them.
+The gateway, Prometheus, the KFP server and other pods are not the chart's, so nothing here keeps them from
+calling others; what they reach of ours is what our own policies let in. "Any address" stands for the object
+store at its default, `networkPolicy.objectStore`, which should be narrowed to where yours is. A pod without a
+policy may talk to everybody: the policies hold only where a network plug-in enforces them.
 """
 
 

@@ -33,7 +33,10 @@ def example_objects(namespace: str) -> Iterator[dict[str, Any]]:
 
 
 def pipeline_objects(namespace: str) -> Iterator[dict[str, Any]]:
-    """The pipelines as Kubernetes objects. A version is refused where its pipeline is not there, so none is shown."""
+    """The pipelines as Kubernetes objects.
+
+    Versions are left out: a server refuses one whose pipeline is not there, as in a dry run.
+    """
     for file in sorted((ROOT / "pipelines" / "compiled").glob("*.yaml")):
         name = next(yaml.safe_load_all(file.read_text(encoding="utf-8")))["pipelineInfo"]["name"]
         yield {

@@ -1,4 +1,4 @@
-"""Values and clusters that cannot work are refused before anything is made, with the value, what is allowed and the fix."""
+"""Values and clusters that cannot work are refused before anything is made, with the value and the fix."""
 
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ FOUND = '(index (include "tongues.testCluster" . | fromYaml) '
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Renders the chart as if the cluster held these objects: its calls of lookup read them from a template."""
+    """Renders the chart as if a cluster held these objects: its calls of lookup read a template instead."""
 
     def at_cluster(secret: bool = True, default_class: bool = True) -> None:
         chart = tmp_path / f"{secret}{default_class}"

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from chart_objects import ROOT, TRAINER_LABELS, Objects, from_chart, from_value_set, load_script
 
-
 flows = load_script(ROOT / "manifests" / "flows.py")
 PARTIES = flows.PARTIES
 MLFLOW, SERVED, TEST = PARTIES["MLflow"], PARTIES["served model"], PARTIES["`helm test`"]

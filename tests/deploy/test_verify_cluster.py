@@ -10,7 +10,7 @@ import yaml
 from chart_objects import ROOT, load_script
 
 SCRIPT = ROOT / "scripts" / "verify-cluster"
-# A stand-in that writes down how it was called; it answers as a cluster that has everything, or refuses one kind.
+# Writes down how it was called, and answers as a cluster that has everything, or that refuses one kind.
 KUBECTL = """#!/bin/sh
 echo "kubectl $*" >>"$CALLS"
 case "$*" in

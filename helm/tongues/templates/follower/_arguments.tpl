@@ -1,6 +1,6 @@
 {{/* What `tongues serving follow` is started with: the one place to change with its options. */}}
 {{- define "tongues.follower.arguments" -}}
-{{- with .Values.follower }}
+{{- with .Values.follower -}}
 - serving
 - follow
 {{- range .references }}
