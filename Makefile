@@ -66,11 +66,15 @@ pins: setup ## rewrite constraints.txt from what stands in .venv
 compile: setup ## compile the KFP pipelines into pipelines/compiled
 	$(BIN)/tongues compile
 
-manifests: setup ## render manifests/base and the chart's README
+manifests: setup ## render manifests/base, the chart's README and the table of network flows
 	$(BIN)/python manifests/render.py
 	$(BIN)/python helm/readme.py
+	$(BIN)/python manifests/flows.py
+
+verify-cluster: setup ## show every object to the current kubectl context (dry run); APPLY=1 installs for real
+	./scripts/verify-cluster
 
 docs: setup ## regenerate the reference pages
 	$(BIN)/python -m docs.generate
 
-.PHONY: help setup demo test test-unit test-models test-components test-integration lint bench pins compile manifests docs
+.PHONY: help setup demo test test-unit test-models test-components test-integration lint bench pins compile manifests docs verify-cluster

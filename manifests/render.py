@@ -25,6 +25,10 @@ API_VERSIONS = (
     "serving.kserve.io/v1alpha1",
     "serving.kserve.io/v1beta1",
     "trainer.kubeflow.org/v1alpha1",
+    "kueue.x-k8s.io/v1beta2",
+    "gateway.networking.k8s.io/v1",
+    "keda.sh/v1alpha1",
+    "monitoring.coreos.com/v1",
 )
 HEADER = "# Rendered from helm/tongues by manifests/render.py: change the chart, not this file.\n"
 # Helm's own label and the chart version say nothing true about objects that kustomize applies.

@@ -17,7 +17,16 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "tongues"
 CRDS = Path(os.environ.get("TONGUES_CRDS", ROOT.parent / "shared" / "crds"))
 VALUE_SETS = ["default", *sorted(path.name for path in (CHART / "ci").glob("*-values.yaml"))]
-KUSTOMIZED = ["overlays/local", "overlays/gpu", "examples/gpu-pool-gke"]
+KUSTOMIZED = [
+    "overlays/local",
+    "overlays/gpu",
+    "examples/gpu-pool-gke",
+    "examples/gpu-pool-eks",
+    "examples/gpu-pool-aks",
+]
+# Trainer's JobSet puts it on every pod of a TrainJob.
+TRAINER_LABELS = {"jobset.sigs.k8s.io/jobset-name": "job"}
+CLUSTER_KINDS = {"Namespace", "ClusterQueue", "ResourceFlavor", "ClusterTrainingRuntime"}
 
 
 def load_script(path: Path) -> ModuleType:
@@ -60,13 +69,16 @@ class Objects:
     def pods(self) -> Iterator[PodView]:
         for item in self.items:
             owner = f"{item['kind']}/{item['metadata']['name']}"
-            if item["kind"] == "Deployment":
+            if item["kind"] in ("Deployment", "Job"):
                 template = item["spec"]["template"]
                 yield PodView(owner, template["metadata"]["labels"], template["spec"])
             elif item["kind"] == "Pod":
                 yield PodView(owner, item["metadata"]["labels"], item["spec"])
             elif item["kind"] == "ServingRuntime":
                 yield PodView(owner, item["spec"]["labels"], item["spec"])
+            elif item["kind"].endswith("TrainingRuntime"):
+                for job in item["spec"]["template"]["spec"]["replicatedJobs"]:
+                    yield PodView(owner, TRAINER_LABELS, job["template"]["spec"]["template"]["spec"])
 
 
 def parse(rendered: dict[str, str]) -> list[dict[str, Any]]:

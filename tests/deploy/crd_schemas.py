@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+import crd_rules
 import yaml
 from chart_objects import CRDS
 from jsonschema import Draft4Validator
@@ -28,21 +29,32 @@ def strict(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def validator(api_version: str, kind: str) -> Draft4Validator | None:
-    """The strict validator of a kind; None where there is no definition of it."""
+def definition(api_version: str, kind: str) -> dict[str, Any] | None:
+    """The schema of a kind; None where there is no definition of it."""
     group, version = api_version.split("/")
     for file in CRDS.glob(f"*/{group}_{kind.lower()}s.yaml"):
         for served in yaml.load(file.read_text(), Loader=YamlLoader)["spec"]["versions"]:
             if served["name"] == version:
-                schema = strict(served["schema"]["openAPIV3Schema"])
-                schema["properties"]["metadata"] = {"type": "object"}
-                return Draft4Validator(schema)
+                found: dict[str, Any] = served["schema"]["openAPIV3Schema"]
+                return found
     return None
+
+
+@cache
+def validator(api_version: str, kind: str) -> Draft4Validator | None:
+    """The strict validator of a kind; None where there is no definition of it."""
+    found = definition(api_version, kind)
+    if found is None:
+        return None
+    schema = strict(found)
+    schema["properties"]["metadata"] = {"type": "object"}
+    return Draft4Validator(schema)
 
 
 def problems(item: dict[str, Any]) -> list[str]:
     """What is wrong with a custom resource; a kind without a definition is wrong too."""
-    check = validator(item["apiVersion"], item["kind"])
-    if check is None:
+    check, schema = (one(item["apiVersion"], item["kind"]) for one in (validator, definition))
+    if check is None or schema is None:
         return [f"no definition of {item['apiVersion']} {item['kind']}"]
-    return [f"{'.'.join(map(str, error.path))}: {error.message}" for error in check.iter_errors(item)]
+    wrong = [f"{'.'.join(map(str, error.path))}: {error.message}" for error in check.iter_errors(item)]
+    return wrong or crd_rules.broken(schema, item)

@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart_objects import CHART, Objects, at, from_chart, from_value_set, walk
+from chart_objects import CHART, CLUSTER_KINDS, Objects, at, from_chart, from_value_set, walk
 
 # Values that name a Secret which somebody else makes; the chart's README lists them.
 SECRET_VALUES = [
     "mlflow.auth.existingSecret",
     "mlflow.database.existingSecret",
     "mlflow.artifacts.existingSecret",
+    "objectStore.existingSecret",
     "serving.apiKey.existingSecret",
     "serving.serviceAccount.secrets",
     "pipeline.objectStoreSecret",
+    "follower.apiKeys.existingSecret",
+    "follower.registry.existingSecret",
+    "gateway.tls.existingSecret",
+    "autoscaling.prometheus.existingSecret",
 ]
 
 
@@ -86,6 +91,8 @@ def secret_names(objects: Objects) -> set[str]:
     """Secrets that pods, accounts and roles name; those of image pulls apart."""
     names = {node["secretKeyRef"]["name"] for node in walk(objects.items) if "secretKeyRef" in node}
     names |= {node["secret"]["secretName"] for node in walk(objects.items) if "secret" in node}
+    names |= {one["name"] for node in walk(objects.items) for one in node.get("certificateRefs", [])}
+    names |= {one["name"] for node in walk(objects.items) for one in node.get("secretTargetRef", [])}
     names |= {
         entry["name"] for account in objects.of("ServiceAccount") for entry in account.get("secrets", [])
     }
@@ -129,8 +136,9 @@ def test_claims_exist(objects: Objects) -> None:
 def test_objects_are_namespaced_and_unique(objects: Objects) -> None:
     keys = [(item["kind"], item["metadata"]["name"]) for item in objects.items]
     assert len(keys) == len(set(keys))
-    placed = {item["metadata"].get("namespace") for item in objects.items if item["kind"] != "Namespace"}
-    assert placed == {"tongues"}
+    for item in objects.items:
+        wanted = None if item["kind"] in CLUSTER_KINDS else "tongues"
+        assert item["metadata"].get("namespace") == wanted, item["metadata"]["name"]
 
 
 def test_names_longest_release_still_valid() -> None:
@@ -189,8 +197,10 @@ def test_runtime_name_of_the_model_is_left_to_kserve(objects: Objects) -> None:
 
 
 def test_images_mirror_and_digest_win() -> None:
-    images = {box["image"] for pod in from_value_set("gpu-values.yaml").pods() for box in pod.containers}
+    pods = from_value_set("air-gapped-values.yaml").pods()
+    images = {box["image"] for pod in pods for box in pod.containers}
     assert images == {
+        "mirror.example.org/tongues/cpu@sha256:" + "3" * 64,
         "mirror.example.org/mlflow/mlflow@sha256:" + "1" * 64,
         "mirror.example.org/vllm/vllm-openai@sha256:" + "2" * 64,
     }

@@ -11,13 +11,14 @@ from chart_objects import CRDS, ROOT, Objects, from_value_set
 
 KUBERNETES = "1.34"
 EXAMPLES = sorted((ROOT / "manifests" / "examples").glob("*.yaml"))
+SERVED = [path for path in EXAMPLES if path.name.startswith("serve-")]
 
 needs_crds = pytest.mark.skipif(not CRDS.is_dir(), reason=f"needs CRDs in {CRDS}; set TONGUES_CRDS")
 
 
 def is_custom(item: dict[str, Any]) -> bool:
     group = item["apiVersion"].rpartition("/")[0]
-    return "." in group and not group.endswith(".k8s.io")
+    return group not in ("", "apps", "batch", "policy", "networking.k8s.io", "rbac.authorization.k8s.io")
 
 
 def test_core_objects_strict_schema_valid(objects: Objects) -> None:
@@ -62,7 +63,7 @@ def test_core_check_unknown_field_refused() -> None:
         kubernetes_validate.validate(deployment, KUBERNETES, strict=True)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SERVED, ids=lambda path: path.name)
 def test_example_names_what_the_base_has(path: Any) -> None:
     base = from_value_set("default")
     for item in yaml.safe_load_all(path.read_text()):
@@ -71,7 +72,7 @@ def test_example_names_what_the_base_has(path: Any) -> None:
         assert predictor["serviceAccountName"] in base.names("ServiceAccount")
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SERVED, ids=lambda path: path.name)
 def test_example_model_folder_is_the_one_its_runtime_reads(path: Any) -> None:
     runtimes = {item["metadata"]["name"]: item for item in from_value_set("default").of("ServingRuntime")}
     for item in yaml.safe_load_all(path.read_text()):
@@ -83,3 +84,26 @@ def test_example_model_folder_is_the_one_its_runtime_reads(path: Any) -> None:
         ]
         assert folder in mounts
         assert all(uri.startswith("s3://") and uri.endswith("/") for uri in uris)
+
+
+def test_example_train_job_names_runtime_and_queue_of_the_chart() -> None:
+    (job,) = yaml.safe_load_all((ROOT / "manifests" / "examples" / "train-job.yaml").read_text())
+    full = from_value_set("full-values.yaml")
+    assert job["spec"]["runtimeRef"]["name"] in full.names("ClusterTrainingRuntime")
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] in full.names("LocalQueue")
+
+
+@needs_crds
+def test_crd_rule_that_is_broken_seen() -> None:
+    route = copy.deepcopy(from_value_set("full-values.yaml").of("HTTPRoute")[0])
+    assert crd_schemas.problems(route) == []
+    route["spec"]["rules"][0]["matches"][0]["path"]["value"] = "/v1//models"
+    (problem,) = crd_schemas.problems(route)
+    assert "must not contain '//'" in problem
+
+
+@needs_crds
+def test_crd_rules_of_a_field_with_a_default_see_the_default() -> None:
+    gateway = copy.deepcopy(from_value_set("full-values.yaml").of("Gateway")[0])
+    gateway["spec"]["listeners"][0]["protocol"] = "HTTP"
+    assert any("tls must not be specified" in problem for problem in crd_schemas.problems(gateway))

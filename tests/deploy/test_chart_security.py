@@ -1,10 +1,13 @@
 """Pods keep the restricted profile, roles the least privilege, and the network what it must let through."""
 
 import copy
+import re
 from typing import Any
 
 import pytest
-from chart_objects import Objects, PodView, from_chart, from_value_set
+import secret_scan
+import yaml
+from chart_objects import ROOT, Objects, PodView, from_chart, from_value_set, render, walk
 
 ALLOWED_VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
@@ -87,7 +90,8 @@ def test_environment_secrets_by_reference_only(objects: Objects) -> None:
     seen = 0
     for pod in objects.pods():
         for variable in (entry for box in pod.containers for entry in box.get("env", [])):
-            if any(word in variable["name"] for word in secret_words):
+            # A name that ends with FILE holds a path.
+            if any(word in variable["name"] for word in secret_words) and "_FILE" not in variable["name"]:
                 seen += 1
                 assert "value" not in variable, (pod.owner, variable)
     assert seen
@@ -146,8 +150,8 @@ def test_auth_off_only_when_asked() -> None:
 
 
 def test_mlflow_dangerous_features_off(objects: Objects) -> None:
-    for deployment in objects.of("Deployment"):
-        box = deployment["spec"]["template"]["spec"]["containers"][0]
+    boxes = [box for pod in objects.pods() for box in pod.containers if box["name"] == "mlflow"]
+    for box in boxes:
         env = {entry["name"]: entry.get("value") for entry in box["env"]}
         assert env["MLFLOW_ENABLE_AI_GATEWAY"] == "false"
         assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
@@ -158,3 +162,94 @@ def test_mlflow_dangerous_features_off(objects: Objects) -> None:
 def test_overlay_namespaces_enforce_the_restricted_profile(objects: Objects) -> None:
     for namespace in objects.of("Namespace"):
         assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_render_holds_no_secret(objects: Objects) -> None:
+    assert list(secret_scan.found(yaml.safe_dump(objects.items))) == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "AKIA" + "ABCDEFGH12345678",
+        "-----BEGIN RSA " + "PRIVATE KEY-----",
+        "hf_" + "aB3" * 12,
+        "postgresql://user:hunter2@db/mlflow",
+        "q8Zr2Lx0Vt5Kb7Nw1Pd9Hs3Gf6Jm4YcAeUi",
+    ],
+)
+def test_secret_scan_planted_secret_found(planted: str) -> None:
+    items = copy.deepcopy(from_value_set("default").items)
+    items[0]["metadata"]["annotations"] = {"note": planted}
+    (what,) = secret_scan.found(yaml.safe_dump(items, width=200))
+    assert planted not in what
+
+
+UPLOAD_RULES = {
+    ("pipelines.kubeflow.org", resource, "", ("create", "get", "list"))
+    for resource in ("pipelines", "pipelines/versions")
+}
+
+
+def test_tenant_roles_reach_nothing_outside_its_namespace() -> None:
+    objects = from_value_set("multi-user-values.yaml")
+    assert not objects.of("ClusterRole") + objects.of("ClusterRoleBinding") + objects.of("ClusterQueue")
+    for kind in ("Role", "RoleBinding"):
+        assert {item["metadata"]["namespace"] for item in objects.of(kind)} == {"tongues"}
+    assert rules(objects) >= UPLOAD_RULES
+
+
+def test_tenant_accounts_each_one_purpose() -> None:
+    objects = from_value_set("multi-user-values.yaml")
+    bound = {
+        subject["name"]: binding["roleRef"]["name"]
+        for binding in objects.of("RoleBinding")
+        for subject in binding["subjects"]
+    }
+    # The follower and served models speak to nobody at Kubernetes, so they have no role.
+    assert bound == {"tongues-pipeline": "tongues-pipeline", "tongues-upload": "tongues-upload"}
+
+
+def test_tenant_is_one_word_everywhere() -> None:
+    objects = from_value_set("multi-user-values.yaml")
+    (queue,) = objects.of("LocalQueue")
+    (launcher,) = [item for item in objects.of("ConfigMap") if item["metadata"]["name"] == "kfp-launcher"]
+    follower = next(box for pod in objects.pods() for box in pod.containers if box["name"] == "follower")
+    env = {entry["name"]: entry.get("value") for entry in follower["env"]}
+    assert queue["metadata"]["name"] == queue["metadata"]["namespace"] == env["MLFLOW_WORKSPACE"] == "tongues"
+    assert launcher["data"]["defaultPipelineRoot"].startswith("s3://models/tongues/")
+
+
+def test_queue_of_a_tenant_admits_its_namespace_only() -> None:
+    (queue,) = from_value_set("full-values.yaml").of("ClusterQueue")
+    assert queue["spec"]["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "tongues"}}
+
+
+def test_upload_token_is_for_kubeflow_pipelines_only(objects: Objects) -> None:
+    tokens = [node["serviceAccountToken"] for node in walk(objects.items) if "serviceAccountToken" in node]
+    assert all(token["audience"] == "pipelines.kubeflow.org" for token in tokens)
+
+
+def test_route_lets_no_path_through_that_changes_what_is_served(objects: Objects) -> None:
+    for route in objects.of("HTTPRoute"):
+        matches = [match for rule in route["spec"]["rules"] for match in rule["matches"]]
+        assert {match["path"]["type"] for match in matches} == {"Exact"}
+        paths = {(match["path"]["value"], match["method"]) for match in matches}
+        assert paths == {
+            ("/v1/models", "GET"),
+            ("/v1/chat/completions", "POST"),
+            ("/v1/completions", "POST"),
+        }
+
+
+def test_route_other_path_refused() -> None:
+    with pytest.raises(render.RenderError, match="paths"):
+        render.render({"gateway": {"paths": ["/v1/load_lora_adapter"]}})
+
+
+def test_threats_name_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "tests" / "deploy").glob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", page)
+    assert len(named) > 15
+    assert [name for name in named if f"def {name}(" not in code] == []

@@ -1,4 +1,4 @@
-{{/* A vLLM runtime; call with (dict "root" $ "suffix" .. "folder" .. "args" [..] "env" [..]). */}}
+{{/* A vLLM runtime; call with (dict "root" $ "suffix" .. "folder" .. "args" [..] "env" [..] "followed" BOOL). */}}
 {{- define "tongues.servingRuntime" -}}
 {{- $serving := .root.Values.serving -}}
 {{- $scope := dict "root" .root "component" "serving" -}}
@@ -28,6 +28,9 @@ spec:
   volumes:
     - {name: shm, emptyDir: {medium: Memory, sizeLimit: {{ $serving.sharedMemory }}}}
     - {name: tmp, emptyDir: {sizeLimit: {{ $serving.scratch }}}}
+    {{- if .followed }}
+    - {name: workspace, persistentVolumeClaim: {claimName: {{ include "tongues.follower.claim" .root }}, readOnly: true}}
+    {{- end }}
   {{- with $serving.nodeSelector }}
   nodeSelector: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -81,6 +84,10 @@ spec:
   volumeMounts:
     - {name: shm, mountPath: /dev/shm}
     - {name: tmp, mountPath: /tmp}
+    {{- if .followed }}
+    # Where the follower finds them too: it names an adapter to vLLM by its path.
+    - {name: workspace, mountPath: /workspace, readOnly: true}
+    {{- end }}
 {{- end -}}
 
 {{- define "tongues.servingEnv" -}}

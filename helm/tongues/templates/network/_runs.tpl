@@ -1,0 +1,35 @@
+{{/* Policy of pods that others make (KFP, Trainer), told by their labels; call with root, kind, selector. */}}
+{{- define "tongues.runsPolicy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "tongues.fullname" .root }}-{{ .kind }}
+  namespace: {{ .root.Release.Namespace }}
+  labels: {{- include "tongues.labels" (dict "root" .root "component" "network") | nindent 4 }}
+spec:
+  podSelector: {{- toYaml .selector | nindent 4 }}
+  policyTypes: [Ingress, Egress]
+  {{- if eq .kind "trainers" }}
+  ingress:
+    # The nodes of a TrainJob talk to each other, on ports that torch chooses.
+    - from:
+        - podSelector: {{- toYaml .selector | nindent 12 }}
+  {{- end }}
+  egress:
+    {{- include "tongues.egressDns" .root | nindent 4 }}
+    {{- include "tongues.egressMlflow" .root | nindent 4 }}
+    {{- include "tongues.egressServing" .root | nindent 4 }}
+    {{- if .root.Values.follower.enabled }}
+    - ports:
+        - {port: http, protocol: TCP}
+      to:
+        - podSelector:
+            matchLabels: {{- include "tongues.selector" (dict "root" .root "component" "follower") | nindent 14 }}
+    {{- end }}
+    {{- include "tongues.egress" .root.Values.networkPolicy.objectStore | nindent 4 }}
+    {{- include "tongues.egress" .root.Values.networkPolicy.runs | nindent 4 }}
+    {{- if eq .kind "trainers" }}
+    - to:
+        - podSelector: {{- toYaml .selector | nindent 12 }}
+    {{- end }}
+{{- end -}}

@@ -1,0 +1,109 @@
+"""Upgrades replace nothing, uninstalling leaves nothing but what a value says, hooks take themselves away."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from chart_objects import CHART, ROOT, Objects, from_chart, from_value_set, walk
+
+HOOKS = {"test", "post-install,post-upgrade"}
+KEPT = {
+    "mlflow.persistence.keep": ("PersistentVolumeClaim", "tongues-mlflow"),
+    "follower.workspace.keep": ("PersistentVolumeClaim", "tongues-follower"),
+}
+
+
+def annotations(item: dict[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = item["metadata"].get("annotations", {})
+    return found
+
+
+def test_hooks_delete_themselves(objects: Objects) -> None:
+    for item in objects.items:
+        if hook := annotations(item).get("helm.sh/hook"):
+            assert hook in HOOKS
+            policies = annotations(item)["helm.sh/hook-delete-policy"].split(",")
+            assert {"before-hook-creation", "hook-succeeded"} <= set(policies)
+            # Helm forgets a hook that failed: it must not stay for ever.
+            assert item["kind"] == "Pod" or item["spec"]["ttlSecondsAfterFinished"] <= 86400
+
+
+def test_hooks_need_nothing_that_is_a_hook_itself(objects: Objects) -> None:
+    accounts = objects.names("ServiceAccount") | {"default"}
+    for item in objects.of("Job"):
+        assert item["spec"]["template"]["spec"]["serviceAccountName"] in accounts
+    assert not [item for item in objects.of("ServiceAccount") if "helm.sh/hook" in annotations(item)]
+
+
+def test_kept_is_what_values_keep(objects: Objects) -> None:
+    kept = {
+        (item["kind"], item["metadata"]["name"])
+        for item in objects.items
+        if annotations(item).get("helm.sh/resource-policy") == "keep"
+    }
+    assert kept <= {KEPT["mlflow.persistence.keep"]}
+
+
+def test_kept_nothing_when_values_say_so() -> None:
+    objects = from_chart({"mlflow": {"persistence": {"keep": False}}})
+    assert not [item for item in objects.items if "helm.sh/resource-policy" in annotations(item)]
+
+
+def test_uninstall_every_object_is_found_by_the_release_label(objects: Objects) -> None:
+    for item in objects.items:
+        if item["kind"] != "Namespace":
+            assert item["metadata"]["labels"]["app.kubernetes.io/instance"] == "tongues", item["metadata"]
+
+
+def test_uninstall_no_finalizer_and_no_owner_holds_an_object(objects: Objects) -> None:
+    assert not [node for node in walk(objects.items) if "finalizers" in node or "ownerReferences" in node]
+
+
+def test_upgrade_names_and_immutable_fields_do_not_hang_on_the_version(objects: Objects) -> None:
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
+    for item in objects.items:
+        assert version not in item["metadata"]["name"]
+        for field in ("selector", "podSelector", "scaleTargetRef", "clusterQueue"):
+            assert version not in json.dumps(item.get("spec", {}).get(field, {}))
+
+
+def test_alerts_and_dashboard_name_metrics_that_exist() -> None:
+    rule = from_value_set("full-values.yaml").of("PrometheusRule")[0]
+    expressions = [one["expr"] for group in rule["spec"]["groups"] for one in group["rules"]]
+    assert all('namespace="tongues"' in one for one in expressions)
+    board = json.loads(
+        next(
+            o
+            for o in from_value_set("full-values.yaml").of("ConfigMap")
+            if "dashboard" in o["metadata"]["name"]
+        )["data"]["tongues.json"]
+    )
+    asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    names = set(re.findall(r"(?:tongues_|vllm:)\w+", " ".join([*expressions, *asked])))
+    assert len(names) >= 10
+    assert all('namespace="$namespace"' in one for one in asked)
+
+
+def test_alerts_runbooks_exist() -> None:
+    headings = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbooks.md").read_text(), re.MULTILINE)
+    rule = from_value_set("full-values.yaml").of("PrometheusRule")[0]
+    alerts = [one for group in rule["spec"]["groups"] for one in group["rules"]]
+    assert sorted(one["alert"] for one in alerts) == sorted(headings)
+    links = {one["annotations"]["runbook_url"] for one in alerts}
+    assert links == {f"docs/runbooks.md#{heading.lower()}" for heading in headings}
+
+
+@pytest.mark.parametrize("part", ["follower", "serving"])
+def test_alerts_of_a_part_switched_off_are_absent(part: str) -> None:
+    values = yaml.safe_load((CHART / "ci" / "full-values.yaml").read_text())
+    off = {
+        **values,
+        part: {"enabled": False},
+        "gateway": {"enabled": False},
+        "autoscaling": {"enabled": False},
+    }
+    off |= {"follower": {"enabled": False}}
+    groups = [group["name"] for group in from_chart(off).of("PrometheusRule")[0]["spec"]["groups"] or []]
+    assert f"tongues-{part}" not in groups
