@@ -12,6 +12,7 @@ def evaluate(
     tuned: str,
     base: str,
     report: dsl.Output[dsl.HTML],
+    summary: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
 ) -> str:
     """Score the tuned model against the base model and the champion, per language.
@@ -24,5 +25,5 @@ def evaluate(
     """
     from tongues.stages import steps
 
-    where = {"report_path": report.path, "log_metric": metrics.log_metric}
-    return steps.evaluate(recipe, workspace, tuned, base, **where)
+    pages = {"report_path": report.path, "summary_path": summary.path}
+    return steps.evaluate(recipe, workspace, tuned, base, **pages, log_metric=metrics.log_metric)
