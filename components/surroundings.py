@@ -2,13 +2,8 @@
 
 from kfp import dsl, kubernetes
 
+from tongues.core.cluster_names import KEYS_SECRET, MLFLOW_SECRET, SETTINGS, STORE_SECRET
 from tongues.core.recipe import KEY_STEPS, KEYS, NodePoolSection
-
-SETTINGS = "tongues-pipeline"
-"""ConfigMap of the run's namespace, made by the chart."""
-
-MLFLOW_SECRET, STORE_SECRET, KEYS_SECRET = (f"{SETTINGS}-{part}" for part in ("mlflow", "s3", "engines"))
-"""Secrets of the run's namespace. All of these are optional: a pod starts without them."""
 
 METRICS_PORT = 9464
 _SETTINGS = {
@@ -23,7 +18,10 @@ _STORE = {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
 
 
 def surround(task: dsl.PipelineTask, pool: NodePoolSection | None) -> dsl.PipelineTask:
-    """Give a step its settings; keys of engines go to the steps that call engines, and to no other."""
+    """Give a step its settings; keys of engines go to the steps that call engines, and to no other.
+
+    All of it is optional: a pod starts without the ConfigMap and the Secrets too.
+    """
     kubernetes.use_config_map_as_env(task, SETTINGS, _SETTINGS, optional=True)
     kubernetes.use_secret_as_env(task, MLFLOW_SECRET, _MLFLOW, optional=True)
     kubernetes.use_secret_as_env(task, STORE_SECRET, _STORE, optional=True)

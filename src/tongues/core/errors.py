@@ -15,6 +15,7 @@ TonguesError                 exit 1: one line that says what, where and what to 
 ├── StorageError             an object store or a file cannot be read or written
 ├── ServingError             an endpoint did not start or did not answer
 ├── PipelineServerError      Kubeflow Pipelines refused, or does not answer
+├── KubernetesError          the Kubernetes API refused, or does not answer
 └── GateRefusedError         exit 3: the gate said no, with reasons; nothing moved
 """
 
@@ -112,6 +113,10 @@ class ServingError(TonguesError):
 
 class PipelineServerError(TonguesError):
     """Kubeflow Pipelines refused, or does not answer."""
+
+
+class KubernetesError(TonguesError):
+    """The Kubernetes API refused, or does not answer."""
 
 
 class GateRefusedError(TonguesError):
