@@ -35,7 +35,7 @@ def submit(
     pipeline: Annotated[
         str,
         typer.Option(
-            help="A shipped pipeline, such as evaluate_model, or a compiled file; the recipe decides if absent."
+            help="A shipped pipeline, such as evaluate_model, or a compiled file; by the recipe if absent."
         ),
     ] = "",
     parameter: Annotated[

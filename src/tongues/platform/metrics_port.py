@@ -46,7 +46,7 @@ def registry_of(meters: Meters) -> "CollectorRegistry":
     from prometheus_client import CollectorRegistry
 
     registry = CollectorRegistry()
-    registry.register(_Collector(meters))  # type: ignore[arg-type]
+    registry.register(_Collector(meters))
     return registry
 
 

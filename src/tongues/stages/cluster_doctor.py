@@ -165,7 +165,7 @@ def _settings(cluster: Cluster, asked: Questions) -> Iterator[Finding]:
     settings = cluster.get(f"{path}/configmaps/{SETTINGS}")
     fix = "install the chart in this namespace, or make it: docs/how-to/bring-your-cluster.md"
     yield Finding(f"configmap {SETTINGS}", settings is not None, "there" if settings else "absent", fix)
-    needed = {
+    needed: dict[str, tuple[str, ...]] = {
         STORE_SECRET: ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
         MLFLOW_SECRET: ("username", "password"),
     }

@@ -86,7 +86,7 @@ def test_an_endpoint_on_this_machine_is_refused(recipe, no_store):
 
 def test_a_key_that_no_step_gets_is_named(no_store, recipe):
     endpoint = "{base_url: http://translator.team-a:8000/v1, api_key_env: MY_KEY}"
-    engine = f"kind: openai, model: m, endpoints: [{endpoint}]"
+    engine = f"kind: openai\n    model: m\n    endpoints: [{endpoint}]"
     told = problems(recipe(**{"kind: apertium": engine})).problems
     assert [line for line in told if "no step gets MY_KEY" in line and "tongues-pipeline-engines" in line]
 
