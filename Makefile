@@ -50,6 +50,9 @@ test-components: setup ## commands, pipelines, components, chart, manifests, doc
 test-integration: setup ## real MLflow, vLLM, S3 over HTTP, KFP local, Apertium
 	$(BIN)/python -m pytest tests/integration --timeout 900
 
+images: ## build both images with docker, podman or buildah
+	@components/images/build
+
 lint: setup ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -77,4 +80,4 @@ verify-cluster: setup ## show every object to the current kubectl context (dry r
 docs: setup ## regenerate the reference pages
 	$(BIN)/python -m docs.generate
 
-.PHONY: help setup demo test test-unit test-models test-components test-integration lint bench pins compile manifests docs verify-cluster
+.PHONY: help setup demo test test-unit test-models test-components test-integration images lint bench pins compile manifests docs verify-cluster

@@ -62,6 +62,6 @@ def _translation(pools: Pools) -> Callable[..., Any]:
         with dsl.ParallelFor(jobs) as job:
             task = translate(recipe=recipe, workspace=workspace, source=source, job=job)
             light(task, pools.get("translate"))
-        return dsl.Collected(task.output)
+        return dsl.Collected(task.outputs["Output"])
 
     return translate_languages

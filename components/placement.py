@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from kfp import dsl, kubernetes
 
+from components.surroundings import surround
 from tongues.core.recipe import NodePoolSection, StepName
 from tongues.core.recipe.cluster import SHARED_MEMORY
 
@@ -11,12 +12,25 @@ Pools = Mapping[StepName, NodePoolSection]
 """Step to the nodes it runs on, as the recipe's `node_pools` says."""
 
 _SCRATCH = "/tmp/.cache"  # noqa: S108 (the home of the images is /tmp, and work in progress lies below)
+_BACK_OFF = {"backoff_duration": "30s", "backoff_factor": 2.0, "backoff_max_duration": "600s"}
+_LONGEST_S = 7 * 24 * 3600
+"""Of one try, where the pool does not say: longer than any step should take, so that none hangs for ever."""
 
 
 def light(task: dsl.PipelineTask, pool: NodePoolSection | None = None) -> dsl.PipelineTask:
     """Steps that fit on any node; a crash is worth another try, since finished work is found again."""
-    task.set_cpu_limit("4").set_memory_limit("8G").set_retry(2, backoff_duration="30s")
-    return uncached(task, pool)
+    task.set_cpu_limit("4").set_memory_limit("8G")
+    return uncached(retried(task, 2), pool)
+
+
+def resumed(task: dsl.PipelineTask, pool: NodePoolSection | None = None) -> dsl.PipelineTask:
+    """Training goes on from its last checkpoint, so a lost node or an eviction costs minutes, not the run."""
+    return uncached(retried(task, 3), pool)
+
+
+def retried(task: dsl.PipelineTask, tries: int) -> dsl.PipelineTask:
+    """Further tries, each after a longer wait: half a minute, one, two, at most ten."""
+    return task.set_retry(tries, **_BACK_OFF)
 
 
 def uncached(task: dsl.PipelineTask, pool: NodePoolSection | None = None) -> dsl.PipelineTask:
@@ -24,7 +38,8 @@ def uncached(task: dsl.PipelineTask, pool: NodePoolSection | None = None) -> dsl
 
     The stages find finished work by digest themselves, so nothing is done twice without it.
     """
-    return place(task.set_caching_options(False), pool)
+    kubernetes.set_timeout(task, _LONGEST_S)
+    return place(surround(task.set_caching_options(False), pool), pool)
 
 
 def place(task: dsl.PipelineTask, pool: NodePoolSection | None) -> dsl.PipelineTask:
@@ -59,6 +74,8 @@ def _resources(task: dsl.PipelineTask, pool: NodePoolSection) -> None:
         kubernetes.empty_dir_mount(task, "scratch", _SCRATCH, size_limit=pool.ephemeral_storage)
     if pool.timeout_s:
         kubernetes.set_timeout(task, pool.timeout_s)
+    if pool.retries is not None:
+        retried(task, pool.retries)
 
 
 def _nodes(task: dsl.PipelineTask, pool: NodePoolSection) -> None:

@@ -6,7 +6,14 @@ from components import images
 
 
 @dsl.component(base_image=images.CPU, install_kfp_package=False)
-def assemble(recipe: str, workspace: str, store: str, written: str, card: dsl.Output[dsl.Markdown]) -> str:
+def assemble(
+    recipe: str,
+    workspace: str,
+    store: str,
+    written: str,
+    dataset: dsl.Output[dsl.Dataset],
+    card: dsl.Output[dsl.Markdown],
+) -> str:
     """Build, deduplicate, decontaminate and split the training data.
 
     Args:
@@ -14,8 +21,7 @@ def assemble(recipe: str, workspace: str, store: str, written: str, card: dsl.Ou
         workspace: folder or s3:// prefix for all outputs.
         store: URI of the aligned store.
         written: URI of the records that a chat model wrote; empty where there are none.
-        card: what the dataset holds, per language.
     """
     from tongues.stages import steps
 
-    return steps.assemble(recipe, workspace, store, written, card_path=card.path)
+    return steps.assemble(recipe, workspace, store, written, card_path=card.path, dataset=dataset)

@@ -25,5 +25,5 @@ def evaluate(
     """
     from tongues.stages import steps
 
-    where = {"report_path": report.path, "summary_path": summary.path, "log_metric": metrics.log_metric}
-    return steps.evaluate(recipe, workspace, tuned, base, **where)
+    pages = {"report_path": report.path, "summary_path": summary.path}
+    return steps.evaluate(recipe, workspace, tuned, base, **pages, log_metric=metrics.log_metric)

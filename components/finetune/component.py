@@ -6,7 +6,14 @@ from components import images
 
 
 @dsl.component(base_image=images.CUDA, install_kfp_package=False)
-def finetune(recipe: str, workspace: str, dataset: str, base: str, model: dsl.Output[dsl.Model]) -> str:
+def finetune(
+    recipe: str,
+    workspace: str,
+    dataset: str,
+    base: str,
+    model: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+) -> str:
     """Fine-tune the base model with LoRA; goes on from the last checkpoint if there is one.
 
     Args:
@@ -17,5 +24,5 @@ def finetune(recipe: str, workspace: str, dataset: str, base: str, model: dsl.Ou
     """
     from tongues.stages import steps
 
-    model.uri, model.metadata = steps.finetune(recipe, workspace, dataset, base)
-    return model.uri
+    shown = {"model": model, "log_metric": metrics.log_metric}
+    return steps.finetune(recipe, workspace, dataset, base, **shown)

@@ -28,7 +28,10 @@ COPY recipes recipes
 COPY pipelines pipelines
 COPY manifests manifests
 COPY src src
-RUN --mount=type=cache,target=/var/cache/uv uv pip install --no-deps .
+# And what is in the image, for scanners: the Python packages here, Debian's by dpkg's own list.
+RUN --mount=type=cache,target=/var/cache/uv uv pip install --no-deps . \
+    && uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py environment --output-reproducible \
+       --output-format JSON --output-file /opt/tongues/sbom.cdx.json /opt/tongues/bin/python
 
 FROM ${PYTHON_IMAGE} AS runtime
 # Triton compiles a stub with the C compiler when it first meets a kernel.

@@ -8,7 +8,7 @@ from components import images
 
 
 @dsl.component(base_image=images.CPU, install_kfp_package=False)
-def prepare(recipe: str, workspace: str) -> NamedTuple(
+def prepare(recipe: str, workspace: str, source_rows: dsl.Output[dsl.Dataset]) -> NamedTuple(
     "Prepared", [("source", str), ("base", str), ("jobs", list[str]), ("models", list[str])]
 ):
     """Check the recipe and this machine, read the source rows, fetch the base model.
@@ -21,5 +21,5 @@ def prepare(recipe: str, workspace: str) -> NamedTuple(
 
     from tongues.stages import steps
 
-    done = steps.prepare(recipe, workspace)
+    done = steps.prepare(recipe, workspace, source_rows=source_rows)
     return namedtuple("Prepared", done)(**done)

@@ -6,7 +6,9 @@ from components import images
 
 
 @dsl.component(base_image=images.CPU, install_kfp_package=False)
-def register(recipe: str, workspace: str, tuned: str, evaluation: str) -> str:
+def register(
+    recipe: str, workspace: str, tuned: str, evaluation: str, registered: dsl.Output[dsl.Model]
+) -> str:
     """Record the run in MLflow and register the tuned model by URI and digest.
 
     Args:
@@ -14,7 +16,8 @@ def register(recipe: str, workspace: str, tuned: str, evaluation: str) -> str:
         workspace: folder or s3:// prefix for all outputs.
         tuned: URI of the tuned model.
         evaluation: URI of the evaluation.
+        registered: the version in MLflow, by address and digest.
     """
     from tongues.stages import steps
 
-    return steps.register(recipe, workspace, tuned, evaluation)
+    return steps.register(recipe, workspace, tuned, evaluation, registered=registered)

@@ -1,6 +1,10 @@
 """The Dockerfiles keep their promises: pinned, nothing installed at run time, no root."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +91,79 @@ def test_image_constraints_hold_plain_pins() -> None:
     ]
     assert pins
     assert [pin for pin in pins if not re.fullmatch(r"[A-Za-z0-9._-]+==[^@/\s]+", pin)] == []
+
+
+SCRIPTS = [
+    *(path for path in (ROOT / "scripts").iterdir() if path.is_file()),
+    ROOT / ".ci" / "run",
+    IMAGES / "build",
+]
+
+
+def tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_image_keeps_hadolints_rules(name: str) -> None:
+    done = tool("hadolint", "--failure-threshold", "info", IMAGES / f"{name}.Dockerfile")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_dockerfile_that_breaks_the_rules_is_found(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM debian:latest\nRUN cd /tmp && apt-get install curl\n")
+    assert tool("hadolint", tmp_path / "Dockerfile").returncode
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_shell_keeps_shellchecks_rules(script: Path) -> None:
+    done = tool("shellcheck", script)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_image_carries_a_list_of_what_is_in_it(name: str) -> None:
+    made = next(line for line in stages(name)["build"] if "cyclonedx-py" in line)
+    assert re.search(r"cyclonedx-bom==\d+\.\d+\.\d+ ", made) and "/opt/tongues/sbom.cdx.json" in made
+    assert stages(name)["build"][-1] == made, "it lists our own package too"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_image_labels_are_those_of_the_open_container_initiative(name: str) -> None:
+    said = re.findall(r"(org\.opencontainers\.image\.\w+)=", stages(name)["image"][-1])
+    keys = ("title", "description", "licenses", "version", "revision", "created")
+    assert said == [f"org.opencontainers.image.{key}" for key in keys]
+
+
+def builder(folder: Path, name: str, *, works: bool = True) -> None:
+    """A program that writes down how it was called, as a container builder in its place would be."""
+    path = folder / name
+    path.write_text(
+        f'#!/bin/sh\n[ "$1" = info ] && exit {0 if works else 1}\necho "{name} $*" >> {folder}/calls\n'
+    )
+    path.chmod(0o755)
+
+
+def build(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    for program in ("bash", "sed", "git", "dirname", "env"):
+        (folder / program).symlink_to(shutil.which(program) or program)
+    path = {"PATH": str(folder), "HOME": os.environ["HOME"]}
+    command = [str(folder / "bash"), str(IMAGES / "build")]
+    return subprocess.run(command, env=path | environment, capture_output=True, text=True, timeout=60)
+
+
+def test_images_are_built_with_the_first_builder_that_works(tmp_path: Path) -> None:
+    builder(tmp_path, "docker", works=False)
+    builder(tmp_path, "buildah")
+    done = build(tmp_path, REGISTRY="r.example", TARGET="test")
+    assert done.returncode == 0, done.stderr
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [call.split()[0] for call in calls] == ["buildah", "buildah"]
+    assert "--target test --tag r.example/tongues/cpu:0.1.0" in calls[0]
+    assert re.search(r"REVISION=[0-9a-f]{40} --build-arg CREATED=\d{4}-\d\d-\d\dT[\d:]+Z", calls[1])
+
+
+def test_without_any_builder_it_says_what_to_install(tmp_path: Path) -> None:
+    done = build(tmp_path)
+    assert done.returncode == 1 and "install podman or buildah" in done.stderr

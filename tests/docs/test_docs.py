@@ -67,6 +67,13 @@ def test_comparison_schema_is_current_and_accepts_what_is_written():
         jsonschema.validate(written | {"unknown": 1}, json.loads(schema))
 
 
+def test_the_table_of_metrics_and_the_list_of_images_are_current():
+    page = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
+    assert generate.with_metrics(page) == page and "`tongues_tuning_mfu_ratio`" in page
+    listed = (ROOT / "components" / "images" / "images.txt").read_text(encoding="utf-8")
+    assert listed == generate.images_list() and "vllm/vllm-openai:" in listed and "mlflow" in listed
+
+
 def test_ci_runs_the_commands_of_the_readme():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^\$ (make \w+)", readme, flags=re.MULTILINE)

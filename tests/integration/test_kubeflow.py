@@ -124,6 +124,30 @@ def test_submit_and_watch_in_one(kfp):
     assert (code, seen["state"]) == (0, "SUCCEEDED") and "Started:" in said
 
 
+def test_an_evaluation_recurs_and_is_scheduled_once(kfp):
+    api, environment = kfp
+    asked = ("submit", "quickstart", "--upload", "--pipeline", "evaluate_model", "--every", "1d")
+    code, told, _ = tongues(environment, *asked)
+    assert code == 1 and "parameters do not match" in told["error"]["what"] and not api.recurring
+    asked += ("--set", "model=models:/quickstart@champion")
+    code, first, _ = tongues(environment, *asked)
+    assert code == 0 and first["started"] and first["version"].startswith("evaluate-model-")
+    code, second, _ = tongues(environment, *asked)
+    assert (code, second["started"]) == (0, False)
+    [made] = api.recurring.values()
+    assert second["recurring_run_id"] == made["recurring_run_id"]
+    assert made["trigger"] == {"periodic_schedule": {"interval_second": "86400"}}
+    assert made["runtime_config"]["parameters"]["model"] == "models:/quickstart@champion"
+    assert (made["no_catchup"], made["max_concurrency"], made["mode"]) == (True, "1", "ENABLE")
+    assert not api.runs
+
+
+def test_an_ablation_goes_to_the_pipeline_that_compares(kfp):
+    _, environment = kfp
+    code, told, _ = tongues(environment, "submit", "ablation-quick", "--upload")
+    assert code == 0 and told["version"].startswith("ablation-"), told
+
+
 def test_control_c_stops_watching_and_the_run_goes_on(kfp):
     api, environment = kfp
     api.scenes = [RUNNING]

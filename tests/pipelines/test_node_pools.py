@@ -89,14 +89,15 @@ def test_a_step_inside_the_loop_is_placed_too(compiled):
 
 
 def test_other_steps_are_as_without_pools(compiled):
-    assert "exec-evaluate" not in compiled[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    plain = yaml.safe_load((ROOT / "pipelines/compiled/multilingual_tuning.yaml").read_text())
+    assert {"nodeSelector", "tolerations", "emptyDirMounts"}.isdisjoint(nodes(compiled, "evaluate"))
+    plain = next(yaml.safe_load_all((ROOT / "pipelines/compiled/multilingual_tuning.yaml").read_text()))
     executors = plain["deploymentSpec"]["executors"]
     assert resources(compiled, "gather") == executors["exec-gather"]["container"]["resources"]
 
 
 def test_retries_of_the_pool_stand_for_those_of_the_pipeline(compiled):
-    assert compiled[0]["root"]["dag"]["tasks"]["finetune"]["retryPolicy"]["maxRetryCount"] == 3
+    tasks = compiled[0]["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    assert tasks["finetune"]["retryPolicy"]["maxRetryCount"] == 3
 
 
 def test_the_command_compiles_a_recipes_pools(tmp_path):

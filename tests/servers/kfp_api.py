@@ -141,6 +141,7 @@ class KfpApi:
     versions: dict[str, dict[str, Any]] = field(default_factory=dict)
     experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    recurring: dict[str, dict[str, Any]] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
@@ -378,6 +379,21 @@ class _Handler(BaseHTTPRequestHandler):
         }
         return self.api.experiments.setdefault(made["experiment_id"], made)
 
+    def list_recurring(self) -> Any:
+        kept = self._kept(self.api.recurring)
+        return {"recurringRuns": kept, "total_size": len(kept)} if kept else {}
+
+    def create_recurring(self) -> Any:
+        asked = json.loads(self.body)
+        experiment = self.api.experiments.get(asked["experiment_id"]) or self._absent("Experiment", "")
+        self._authorise(experiment["namespace"], "CreateRecurringRun")
+        version = asked.get("pipeline_version_reference", {}).get("pipeline_version_id")
+        self._check_parameters(asked["runtime_config"]["parameters"], self.api.versions[version])
+        if asked.get("max_concurrency") not in map(str, range(1, 11)):
+            raise _Refusal(400, "Invalid input error: The max concurrency of the recurring run is 1 to 10.")
+        made = asked | {"recurring_run_id": str(uuid.uuid4()), "status": "ENABLED"}
+        return self.api.recurring.setdefault(made["recurring_run_id"], made)
+
     def create_run(self) -> Any:
         asked = json.loads(self.body)
         experiment = self.api.experiments.get(asked["experiment_id"]) or self._absent("Experiment", "")
@@ -552,6 +568,8 @@ _ROUTES = [
     (f"GET {_V2}/pipelines/(?P<pipeline>[^/]+)/versions", "list_versions"),
     (f"GET {_V2}/experiments", "list_experiments"),
     (f"POST {_V2}/experiments", "create_experiment"),
+    (f"GET {_V2}/recurringruns", "list_recurring"),
+    (f"POST {_V2}/recurringruns", "create_recurring"),
     (f"GET {_V2}/runs", "list_runs"),
     (f"POST {_V2}/runs", "create_run"),
     (f"GET {_V2}/runs/(?P<run>[^/:]+)", "get_run"),

@@ -11,7 +11,7 @@ from tongues.cli import kubeflow, terminal
 
 if TYPE_CHECKING:
     from tongues.stages.given import Given
-    from tongues.stages.remote_submit import Submission
+    from tongues.stages.remote_submit import Recurring, Submission
 
 _PIPELINES = {"one": "multilingual_tuning", "per-language": "language_models"}
 
@@ -33,8 +33,21 @@ def submit(
         str, typer.Option(help="Service account of the pods; the server's default when absent.")
     ] = "",
     pipeline: Annotated[
-        Path | None, typer.Option(help="Compiled pipeline; the one for the recipe's node_pools when absent.")
+        str,
+        typer.Option(
+            help="A shipped pipeline, such as evaluate_model, or a compiled file; by the recipe if absent."
+        ),
+    ] = "",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Further parameter of the pipeline; may be repeated."
+        ),
     ] = None,
+    every: Annotated[
+        str,
+        typer.Option(help="Run it again and again: 6h, 1d, 2w, or a cron line of six fields, in UTC."),
+    ] = "",
     upload: Annotated[
         bool, typer.Option("--upload", help="Put the recipe and its files into the workspace first.")
     ] = False,
@@ -52,9 +65,15 @@ def submit(
     from tongues.stages.remote_preflight import check_remote, pod_recipe, remote_notes
     from tongues.stages.remote_preflight import upload as put
     from tongues.stages.remote_runs import Pace
-    from tongues.stages.remote_submit import Order
+    from tongues.stages.remote_submit import Order, schedule
     from tongues.stages.remote_submit import submit as start
+    from tongues.stages.schedule import trigger_of
 
+    further = _parameters(parameter or [])
+    if every:
+        if watch or again:
+            raise typer.BadParameter("a recurring run is not watched or started again", param_hint="--every")
+        trigger_of(every)  # before anything is uploaded
     given = open_recipe(recipe)
     given = put(given, workspace) if upload else given
     check_remote(given, workspace)
@@ -70,7 +89,11 @@ def submit(
             experiment=experiment,
             run_name=run_name or given.recipe.name,
             service_account=service_account,
+            further=further,
         )
+        if every:
+            _recur(schedule(server, order, every), as_json=as_json)
+            return
         submission = start(server, order, again=again)
     if watch:
         _tell(submission, err=True)
@@ -78,8 +101,15 @@ def submit(
     terminal.show(submission.as_dict(), as_json=as_json, human=lambda: _tell(submission))
 
 
+def _parameters(given: list[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in given]
+    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise typer.BadParameter(f"{wrong[0]!r} is not NAME=VALUE", param_hint="--set")
+    return {name: value for name, _, value in pairs}
+
+
 @contextmanager
-def _compiled(pipeline: Path | None, given: "Given") -> Iterator[Path]:
+def _compiled(pipeline: str, given: "Given") -> Iterator[Path]:
     """The pipeline's file: named, shipped, or compiled for the recipe's node pools."""
     import tempfile
 
@@ -87,19 +117,31 @@ def _compiled(pipeline: Path | None, given: "Given") -> Iterator[Path]:
     from tongues.core.shipped import shipped_folder
     from tongues.platform.pipelines import compile_pipelines
 
-    pools, name = given.recipe.node_pools, _PIPELINES[given.recipe.models]
-    if pipeline is not None and not pipeline.is_file():
-        raise PreflightError(["no such file"], where=str(pipeline), fix="`tongues compile` makes one")
-    if pipeline is not None or not pools:
-        yield pipeline or shipped_folder("compiled") / f"{name}.yaml"
+    file, shipped = Path(pipeline or "-"), shipped_folder("compiled")
+    if file.is_file():
+        yield file
+        return
+    name = pipeline or ("ablation" if given.recipe.ablation else _PIPELINES[given.recipe.models])
+    known = sorted(path.stem for path in shipped.glob("*.yaml"))
+    if name not in known:
+        fix = f"name a compiled file, or one of {', '.join(known)}"
+        raise PreflightError(["no such file and no such pipeline"], where=f"--pipeline {pipeline}", fix=fix)
+    if not given.recipe.node_pools:
+        yield shipped / f"{name}.yaml"
         return
     if not Path("pipelines/__init__.py").is_file():
         problem = "node_pools: a pipeline for them is compiled in a checkout, and this is none"
         fix = "run this at the root of a checkout, or name a compiled one with --pipeline"
         raise PreflightError([problem], where=given.origin, fix=fix)
     with tempfile.TemporaryDirectory() as folder:
-        compile_pipelines(Path("pipelines"), Path(folder), pools)
+        compile_pipelines(Path("pipelines"), Path(folder), given.recipe.node_pools)
         yield Path(folder) / f"{name}.yaml"
+
+
+def _recur(recurring: "Recurring", *, as_json: bool) -> None:
+    state = "Scheduled" if recurring.started else "Found, and left as it is"
+    lines = f"{state}: {recurring.name}\nPipeline: {recurring.version}\nPage: {recurring.url} (pause, delete)"
+    terminal.show(recurring.__dict__, as_json=as_json, human=lambda: typer.echo(lines))
 
 
 def _tell(submission: "Submission", *, err: bool = False) -> None:

@@ -5,12 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tongues.core.log_lines import log_line
+from tongues.core.meters import METER
+
 Say = Callable[[str], None]
 
 
 def say_on_stderr(line: str) -> None:
     """Print a line where it does not disturb the result on standard output."""
-    print(line, file=sys.stderr, flush=True)
+    print(log_line(line), file=sys.stderr, flush=True)
 
 
 class Progress(Protocol):
@@ -53,6 +56,7 @@ class LineProgress:
         """Count work done; speaks when the interval has passed or the work is complete."""
         self.done += done
         now = self.clock()
+        self._measure(now)
         if now - self.last_said >= self.every_s or (self.total and self.done >= self.total):
             self.last_said = now
             self.say(self.line(now, facts))
@@ -67,6 +71,13 @@ class LineProgress:
         )
         more = "".join(f", {k} {_number(v)}{self._rate(k, v, seconds)}" for k, v in facts.items())
         return f"{self.what}: {self.done}{of} {self.unit}, {rate:.1f} {self.unit}/s{left}{more}"
+
+    def _measure(self, now: float) -> None:
+        METER.set("tongues_step_progress_timestamp_seconds", time.time())
+        if self.total and self.done:
+            left = max(self.total - self.done, 0)
+            METER.set("tongues_step_progress_ratio", min(self.done / self.total, 1.0))
+            METER.set("tongues_step_remaining_seconds", left * (now - self.started) / self.done)
 
     def _rate(self, name: str, value: float | str, seconds: float) -> str:
         told = name in self.rates and not isinstance(value, str)

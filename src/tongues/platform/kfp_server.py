@@ -138,6 +138,61 @@ class KfpServer:
                 return started
             raise
 
+    def schedule(
+        self,
+        version: Version,
+        name: str,
+        parameters: Mapping[str, Any],
+        *,
+        trigger: Mapping[str, Any],
+        experiment_id: str,
+        service_account: str = "",
+    ) -> tuple[str, bool]:
+        """Have a pipeline run again and again, one run at a time, without making up for missed ones.
+
+        Args:
+            version: of the pipeline.
+            name: of the recurring run; one of this name that is there already is left as it is.
+            parameters: of each run.
+            trigger: as the API takes it, ``cron_schedule`` or ``periodic_schedule``.
+            experiment_id: the runs are listed under.
+            service_account: whose rights the pods have; the server's default when empty.
+
+        Returns:
+            Identifier, and whether it was made just now.
+        """
+        reference = {"pipeline_id": version.pipeline_id, "pipeline_version_id": version.version_id}
+        body: dict[str, Any] = {
+            "display_name": name,
+            "experiment_id": experiment_id,
+            "pipeline_version_reference": reference,
+            "runtime_config": {"parameters": dict(parameters)},
+            "trigger": dict(trigger),
+            "mode": "ENABLE",
+            "max_concurrency": "1",
+            "no_catchup": True,
+        }
+        body |= {"namespace": self.namespace} if self.namespace else {}
+        body |= {"service_account": service_account} if service_account else {}
+
+        def make() -> str:
+            answer = self._connection.post(f"{API}/recurringruns", body)
+            return _identifier(answer, "recurring_run_id", self.host)
+
+        if found := self._find_recurring(name, experiment_id):
+            return found, False
+        return _made(make, lambda: self._find_recurring(name, experiment_id)), True
+
+    def recurring_url(self, recurring_id: str) -> str:
+        """Page of a recurring run, where it is paused and deleted."""
+        return f"{self._ui}/#/recurringrun/details/{recurring_id}"
+
+    def _find_recurring(self, name: str, experiment_id: str) -> str:
+        query = {"experiment_id": experiment_id, "filter": _filter("display_name", _EQUALS, name)}
+        answer = self._connection.get(f"{API}/recurringruns", **query)
+        found = answer.get("recurringRuns") or answer.get("recurring_runs") or [{}]
+        return str(found[0].get("recurring_run_id", ""))
+
     def run(self, run_id: str) -> Run:
         """One run with its steps.
 

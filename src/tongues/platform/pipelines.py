@@ -11,18 +11,21 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from tongues.core.digests import digest_file
 from tongues.core.errors import PreflightError, TonguesError
+from tongues.core.log_lines import RUN_ENV, message_of
 from tongues.core.progress import Say
 from tongues.core.recipe import NodePoolSection, StepName
 
-MARK = "tongues| "
-"""What a stage's line begins with when it runs inside a pipeline step."""
+VERSION_CHARACTERS = 12
+"""Of a pipeline's digest, in the name of its version."""
 
 FAILURE_ENV = "TONGUES_FAILURE_FILE"
 """Names the file that a failing step writes its error to, for whoever started the run."""
@@ -40,6 +43,9 @@ class StepFailedError(TonguesError):
 
 def compile_pipelines(sources: Path, out: Path, pools: Mapping[StepName, NodePoolSection]) -> list[Path]:
     """Compile every pipeline of a folder; one YAML file per module, named after it.
+
+    Below ``kubernetes/`` stands each one again as the objects `Pipeline` and `PipelineVersion`, for a server
+    that keeps its pipelines in Kubernetes. A version is named after its content, as `tongues submit` does.
 
     Args:
         sources: folder with one module per pipeline; its ``build`` takes the node pools.
@@ -62,7 +68,25 @@ def compile_pipelines(sources: Path, out: Path, pools: Mapping[StepName, NodePoo
         pipeline = importlib.import_module(f"{sources.name}.{module.stem}").build(pools)
         written.append(out / f"{module.stem}.yaml")
         Compiler().compile(pipeline, str(written[-1]))
+        written.append(_as_objects(pipeline, written[-1]))
     return written
+
+
+def _as_objects(pipeline: Any, compiled: Path) -> Path:
+    from kfp.compiler import Compiler
+    from kfp.compiler.compiler_utils import KubernetesManifestOptions
+
+    options = KubernetesManifestOptions(
+        pipeline_name=pipeline.name,
+        pipeline_version_name=f"{pipeline.name}-{digest_file(compiled)[:VERSION_CHARACTERS]}",
+        include_pipeline_manifest=True,
+    )
+    path = compiled.parent / "kubernetes" / compiled.name
+    path.parent.mkdir(exist_ok=True)
+    Compiler().compile(
+        pipeline, str(path), kubernetes_manifest_format=True, kubernetes_manifest_options=options
+    )
+    return path
 
 
 def run_local(compiled: Path, arguments: dict[str, Any], root: Path, say: Say) -> Any:
@@ -75,7 +99,7 @@ def run_local(compiled: Path, arguments: dict[str, Any], root: Path, say: Say) -
         say: takes the stages' lines as they come.
 
     Returns:
-        The pipeline's output.
+        The pipeline's output; None where it has none.
 
     Raises:
         StepFailedError: a step failed; with the step's error and exit code.
@@ -107,7 +131,9 @@ def run_local(compiled: Path, arguments: dict[str, Any], root: Path, say: Say) -
 def _environment(failure: Path) -> dict[str, str]:
     """Steps run `python3` from the PATH: make it this interpreter, with the settings of this process."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", FAILURE_ENV: str(failure)}
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", FAILURE_ENV: str(failure)} | {
+        RUN_ENV: os.environ.get(RUN_ENV) or str(uuid.uuid4())
+    }
 
 
 def _logged(child: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
@@ -115,8 +141,8 @@ def _logged(child: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
     with log.open("w", encoding="utf-8") as stream:
         for line in child.stdout or []:
             stream.write(line)
-            if MARK in line:
-                yield line.split(MARK, 1)[1].rstrip()
+            if (message := message_of(line)) is not None:
+                yield message
 
 
 def _read_failure(failure: Path, log: Path) -> dict[str, Any]:
@@ -126,10 +152,16 @@ def _read_failure(failure: Path, log: Path) -> dict[str, Any]:
     return {"what": f"the run ended without a result: {tail}", "where": str(log), "fix": "", "exit_code": 1}
 
 
-def _without_retries(compiled: str) -> str:
-    """Retries are for lost pods; here a step fails for a reason, which nobody should wait for."""
+def _for_this_machine(compiled: str) -> str:
+    """Without what is for pods.
+
+    Retries are for lost pods: here a step fails for a reason, which nobody should wait for. The settings
+    of a pod's containers are this process's own here. What is said to Kubernetes, in a second document, goes.
+    """
     yaml = YAML(typ="safe", pure=True)
-    ir = yaml.load(compiled)
+    ir = next(iter(yaml.load_all(compiled)))
+    for executor in ir["deploymentSpec"]["executors"].values():
+        executor["container"].pop("env", None)
     for dag in [ir["root"]["dag"], *(c["dag"] for c in ir["components"].values() if "dag" in c)]:
         for task in dag["tasks"].values():
             task.pop("retryPolicy", None)
@@ -143,9 +175,9 @@ def _run_here(compiled: str, arguments: str, root: str) -> None:
 
     runner = local.SubprocessRunner(use_venv=False)
     local.init(runner=runner, pipeline_root=str(Path(root) / "steps"), raise_on_error=True)
-    pipeline = components.load_component_from_text(_without_retries(Path(compiled).read_text()))
-    task = pipeline(**json.loads(arguments))
-    (Path(root) / "result.json").write_text(json.dumps(task.output))
+    pipeline = components.load_component_from_text(_for_this_machine(Path(compiled).read_text()))
+    outputs = pipeline(**json.loads(arguments)).outputs
+    (Path(root) / "result.json").write_text(json.dumps(outputs.get("Output")))
 
 
 if __name__ == "__main__":

@@ -171,6 +171,14 @@ def _shared(given: Given, workspace: Workspace, dataset: Output, base: Output) -
     return done
 
 
+def figures(output: Output) -> dict[str, float]:
+    """Losses, speed and size of a finished training, to show beside the step."""
+    observed, facts = output.manifest.observed, output.manifest.facts
+    shown = {name: observed[name] for name in ("train_loss", "validation_loss_before", "validation_loss")}
+    shown |= {"tokens_per_s": observed["tokens_per_s"], "steps": facts["steps"], "tokens": facts["tokens"]}
+    return {name: float(value) for name, value in shown.items() if value is not None}
+
+
 def _written(last: StageResult, base: Output, folder: Path, prompts: Sequence[str], say: Say) -> Parity:
     """Write the full weights where an adapter was trained, and hold them against what was trained."""
     if last.stage.section.mode == "full":

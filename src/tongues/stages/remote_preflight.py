@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tongues.core.cluster_names import KEYS_SECRET
 from tongues.core.digests import digest_file, digest_value
 from tongues.core.errors import PreflightError, StorageError
+from tongues.core.recipe import KEYS, Recipe
 from tongues.core.recipe_file import dump_recipe, relative_uris
 from tongues.platform import storage
 from tongues.stages.given import Given, read_recipe
@@ -31,7 +33,8 @@ def check_remote(given: Given, workspace: str) -> None:
     Raises:
         PreflightError: lists everything that is wrong, each with what to do.
     """
-    problems = [*_workspace(workspace), *_ablation(given), *_places(given), *_absent(given), *_length(given)]
+    found = (_workspace(workspace), _keys(given), _places(given), _absent(given), _length(given))
+    problems = [problem for some in found for problem in some]
     if problems:
         local = any(_LOCAL in problem for problem in problems)
         raise PreflightError(problems, where=given.origin, fix=_UPLOAD if local else "")
@@ -97,15 +100,25 @@ def _missing(files: dict[str, Path]) -> Iterator[str]:
             yield f"{name}: no such file: {file}"
 
 
+def key_names(recipe: Recipe) -> list[str]:
+    """Variables that the recipe's engines take their keys from."""
+    texts = _texts(recipe.model_dump(mode="json"))
+    return sorted({value for path, value in texts if path.rsplit(".", 1)[-1] == "api_key_env"})
+
+
+def _keys(given: Given) -> Iterator[str]:
+    """Keys that no step's pod would get, since its pipeline names those it asks the Secret for."""
+    known = {*KEYS, *(key for pool in given.recipe.node_pools.values() for key in pool.keys)}
+    for name in sorted(set(key_names(given.recipe)) - known):
+        yield (
+            f"api_key_env: no step gets {name}; add node_pools.STEP.keys: [{name}] for the step that calls "
+            f"the engine, and the key to the Secret {KEYS_SECRET}"
+        )
+
+
 def _workspace(workspace: str) -> Iterator[str]:
     if storage.local_path(workspace) is not None:
         yield f"--workspace {workspace}: a folder ends with its pod; write s3://BUCKET/PREFIX"
-
-
-def _ablation(given: Given) -> Iterator[str]:
-    if given.recipe.ablation:
-        names = ", ".join([given.recipe.baseline, *(one.name for one in given.recipe.ablation)])
-        yield f"ablation: the pipeline trains one variant a run; submit {given.origin}#NAME, of {names}"
 
 
 def _length(given: Given) -> Iterator[str]:

@@ -9,16 +9,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tongues.core.errors import GateRefusedError, PipelineServerError
+from tongues.core.log_lines import message_of
 from tongues.core.progress import Say, duration
 from tongues.platform.kfp_connection import NotFoundError, RefusedError, ServerAwayError
 from tongues.platform.kfp_runs import Run, Step
 from tongues.platform.kfp_server import KfpServer
-from tongues.platform.pipelines import MARK
 
 Wait = Callable[[float], None]
 
 _EXIT_STATUS = re.compile(r"exit (?:status|code) (\d+)")
 _LAST_LINES = 400
+_ERROR = "error: "
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,8 @@ def _exit_status(lines: list[str]) -> int:
 
 def _own_words(lines: list[str]) -> str:
     """The error that a step of ours prints, see `tongues.stages.steps`."""
-    mark = f"{MARK}error: "
-    return next((line.split(mark, 1)[1] for line in reversed(lines) if mark in line), "")
+    told = (message_of(line) or "" for line in reversed(lines))
+    return next((line.removeprefix(_ERROR) for line in told if line.startswith(_ERROR)), "")
 
 
 def cancel(server: KfpServer, run: Run, pace: Pace) -> Run:

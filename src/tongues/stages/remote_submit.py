@@ -1,6 +1,7 @@
 """Submit a recipe's run to a Kubeflow Pipelines server, once."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from tongues.core.digests import digest_file, digest_value
 from tongues.core.errors import PreflightError
 from tongues.platform.kfp_runs import Run
 from tongues.platform.kfp_server import KfpServer
-
-_TOKEN_CHARACTERS = 12
+from tongues.platform.pipelines import VERSION_CHARACTERS
+from tongues.stages.schedule import trigger_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Order:
         experiment: experiment the run is listed under.
         run_name: beginning of the run's name.
         service_account: whose rights the pods have; the server's default when empty.
+        further: parameters of the pipeline beside recipe and workspace, such as model.
     """
 
     pipeline: Path
@@ -35,12 +37,18 @@ class Order:
     experiment: str
     run_name: str
     service_account: str = ""
+    further: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Of the pipeline."""
+        return {"recipe": self.recipe, "workspace": self.workspace, **self.further}
 
     @property
     def token(self) -> str:
         """What is equal for equal orders, whatever the run is called."""
-        content = [digest_file(self.pipeline), self.recipe, self.recipe_sha256, self.workspace]
-        return digest_value(content)[:_TOKEN_CHARACTERS]
+        content: list[Any] = [digest_file(self.pipeline), self.recipe, self.recipe_sha256, self.workspace]
+        return digest_value(content + [dict(self.further)] * bool(self.further))[:VERSION_CHARACTERS]
 
     @property
     def pipeline_name(self) -> str:
@@ -61,7 +69,7 @@ class Order:
     @property
     def version_name(self) -> str:
         """Name that changes with the pipeline's content only."""
-        return f"{self.pipeline_name}-{digest_file(self.pipeline)[:_TOKEN_CHARACTERS]}"
+        return f"{self.pipeline_name}-{digest_file(self.pipeline)[:VERSION_CHARACTERS]}"
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,50 @@ class Submission:
         return self.run.as_dict() | told | {"url": self.url, "earlier": self.earlier or None}
 
 
+@dataclass(frozen=True)
+class Recurring:
+    """What came of an order that is to run again and again.
+
+    Args:
+        recurring_run_id: its identifier.
+        name: its name.
+        started: whether it was made just now.
+        version: name of the pipeline's version.
+        url: its page.
+    """
+
+    recurring_run_id: str
+    name: str
+    started: bool
+    version: str
+    url: str
+
+
+def schedule(server: KfpServer, order: Order, every: str) -> Recurring:
+    """Have an order run again and again; the same one is there once.
+
+    Args:
+        server: the server.
+        order: what is to run.
+        every: see `trigger_of`.
+
+    Raises:
+        PreflightError: `every` cannot be read.
+    """
+    trigger = trigger_of(every)
+    name = f"{order.run_name}-{digest_value([order.token, trigger])[:VERSION_CHARACTERS]}"
+    version = server.version(order.pipeline_name, order.version_name, order.pipeline.read_bytes())
+    recurring, made = server.schedule(
+        version,
+        name,
+        order.parameters,
+        trigger=trigger,
+        experiment_id=server.experiment(order.experiment),
+        service_account=order.service_account,
+    )
+    return Recurring(recurring, name, made, version.name, server.recurring_url(recurring))
+
+
 def submit(server: KfpServer, order: Order, *, again: bool = False) -> Submission:
     """Start a run, unless the same order is running or has succeeded already.
 
@@ -111,7 +163,7 @@ def submit(server: KfpServer, order: Order, *, again: bool = False) -> Submissio
     run = server.start(
         version,
         f"{name}-{len(earlier) + 1}" if earlier else name,
-        {"recipe": order.recipe, "workspace": order.workspace},
+        order.parameters,
         experiment_id=server.experiment(order.experiment),
         service_account=order.service_account,
     )

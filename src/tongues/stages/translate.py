@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tongues.core.digests import RowsDigest
+from tongues.core.meters import METER
 from tongues.core.progress import LineProgress
 from tongues.core.records import ALIGNED_SCHEMA, AlignedRow, SourceRow
 from tongues.core.shards import read_shards, write_shards
@@ -18,6 +19,7 @@ from tongues.stages.fan_out import Job, jobs
 from tongues.stages.given import Given
 from tongues.stages.ledger import open_ledger
 from tongues.stages.rows import Sorter
+from tongues.stages.translation_meters import measured
 from tongues.stages.workspace import Output, Report, Workspace, fresh
 from tongues.translation.chain import build_chain
 from tongues.translation.counts import Counts
@@ -73,6 +75,14 @@ def identity_of(engine: Engine, source: str, target: str) -> dict[str, str]:
         "prompt_sha256": step.prompt_sha256,
         "params_sha256": step.params_sha256,
     }
+
+
+def figures(output: Output) -> dict[str, float]:
+    """Rows kept and dropped, requests, tokens and cost of a finished translation, to show beside the step."""
+    observed, tally = output.manifest.observed, output.manifest.tallies[output.manifest.facts["lang"]]
+    rows = {"rows_kept": float(tally.rows_out)}
+    rows |= {f"dropped_{reason}": float(count) for reason, count in sorted(tally.dropped.items())}
+    return rows | {name: float(observed[name]) for name in ("ledger_hits", "requests", "tokens", "cost")}
 
 
 def _passes(
@@ -133,7 +143,7 @@ def _write_rows(
         counts=counts,
     )
     with Sorter(folder / "dropped") as sorter:
-        kept = sorter.kept(translated, lang_of=lambda row: row.lang)
+        kept = measured(sorter.kept(translated, lang_of=lambda row: row.lang), job.lang, counts, sorter)
         write_shards(folder / "rows", ALIGNED_SCHEMA, _noting(kept, digest))
         sorter.tally(job.lang)
     return sorter, digest
@@ -142,6 +152,8 @@ def _write_rows(
 def _budget(given: Given, ledger: Ledger, account: str) -> Budget:
     """The job's equal share; what it spent before a crash, the ledger knows."""
     share = 1 / len(jobs(given.recipe))
+    if (cost := given.recipe.translation.budget.cost) is not None:
+        METER.set("tongues_translation_budget_cost", cost * share)
     return Budget(given.recipe.translation.budget, share=share, spent=ledger.spent(account), account=account)
 
 

@@ -19,6 +19,7 @@ from tongues.tuning.health import LossWatch, Watchdog
 from tongues.tuning.mirror import Mirror
 from tongues.tuning.ranks import Ranks
 from tongues.tuning.speed import Meter, flops_per_token
+from tongues.tuning.step_meters import meter_callback
 from tongues.tuning.steps import StepLog, step_callback
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -96,6 +97,7 @@ def _add_callbacks(trainer: Any, course: Course, watchdog: Watchdog) -> None:
     watch = LossWatch(course.section.safety, [row["loss"] for row in course.log.rows])
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Beat)
+    trainer.add_callback(meter_callback(course.facts))
     trainer.add_callback(
         step_callback(
             course.log,

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tongues.core.languages import languages, unknown_language
 from tongues.core.recipe.ablation import VariantSection
-from tongues.core.recipe.cluster import NodePoolSection, StepName, TolerationSection
+from tongues.core.recipe.cluster import KEY_STEPS, KEYS, NodePoolSection, StepName, TolerationSection
 from tongues.core.recipe.dataset import DatasetSection, MixtureSection
 from tongues.core.recipe.endpoint import KServeSection
 from tongues.core.recipe.engines import (
@@ -72,6 +72,8 @@ from tongues.core.recipe.ultralink import (
 from tongues.core.recipe.written import OkapiMethod, ReverseMethod, SdrrlMethod
 
 __all__ = [
+    "KEYS",
+    "KEY_STEPS",
     "SCHEMA_VERSION",
     "AgnosticSection",
     "ApertiumEngine",

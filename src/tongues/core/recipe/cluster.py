@@ -7,10 +7,37 @@ from pydantic import Field, PositiveInt, model_validator
 from tongues.core.recipe.section import Section
 
 StepName = Literal[
-    "prepare", "translate", "gather", "generate", "assemble", "finetune", "evaluate", "register", "promote"
+    "prepare",
+    "translate",
+    "gather",
+    "generate",
+    "assemble",
+    "finetune",
+    "evaluate",
+    "register",
+    "promote",
+    "vary",
+    "compare",
+    "report",
 ]
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the device, not a place for files
 """Where processes of one pod share memory."""
+
+KEYS = ("GOOGLE_TRANSLATE_API_KEY", "HF_TOKEN", "OPENAI_API_KEY")
+"""Variables that a step which calls engines always has, where the Secret holds them."""
+
+KEY_STEPS: tuple[StepName, ...] = (
+    "prepare",
+    "translate",
+    "gather",
+    "generate",
+    "evaluate",
+    "vary",
+    "compare",
+)
+"""Steps that call engines, or look whether they answer."""
+
+VariableName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
 """Name of a Kubernetes object."""
@@ -49,6 +76,9 @@ class NodePoolSection(Section):
     """Labels of the pool's nodes, such as cloud.google.com/gke-accelerator: nvidia-h100-80gb."""
     tolerations: tuple[TolerationSection, ...] = ()
     """Taints of the pool."""
+    keys: tuple[VariableName, ...] = ()
+    """Variables, beside the usual ones, that hold keys of engines: names that `api_key_env` gives and that
+    are keys of the Secret tongues-pipeline-engines."""
     timeout_s: PositiveInt | None = None
     """Longest time of one try."""
     retries: Annotated[int, Field(ge=0, le=10)] | None = None

@@ -1,0 +1,25 @@
+"""Say what became of a run, also when it failed."""
+
+from kfp import dsl
+
+from components import images
+
+
+@dsl.component(base_image=images.CPU, install_kfp_package=False)
+def report(
+    recipe: str,
+    workspace: str,
+    status: dsl.PipelineTaskFinalStatus,
+    summary: dsl.Output[dsl.Markdown],
+):
+    """Gather what the steps left behind into one report, and clear it away; runs last, whatever happened.
+
+    Args:
+        recipe: recipe as a path, an s3:// URI, or the YAML itself.
+        workspace: folder or s3:// prefix for all outputs.
+        status: how the run ended, as Kubeflow Pipelines fills it in.
+        summary: the steps with outcome and time, and what went wrong.
+    """
+    from tongues.stages import steps
+
+    steps.report(recipe, workspace, status.state, status.error_message, report_path=summary.path)
