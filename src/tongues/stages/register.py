@@ -117,7 +117,8 @@ def _record(given: Given, tracking: Tracking, tuned: Output, compared: Evaluatio
     if base := compared.role("base"):
         tracking.log_scores(run_id, base, prefix="base/")
     for path in [
-        *(tuned.folder / name for name in _RUN_FILES),
+        # Work that an earlier version has finished has no plot.
+        *(path for name in _RUN_FILES if (path := tuned.folder / name).is_file()),
         compared.report,
         compared.output.folder / SUMMARY_NAME,
     ]:
