@@ -140,6 +140,19 @@ def test_run_logged_twice_is_one_run_with_each_value_once(sqlite):
     assert run.info.status == "FINISHED"
 
 
+def test_run_that_was_opened_from_outside_is_joined_once_and_left_open(sqlite, monkeypatch):
+    opened = sqlite.client.create_run(sqlite.experiment_id, run_name="pipeline").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    assert sqlite.start_run("key-joined", name="tune") == opened
+    assert sqlite.start_run("key-joined", name="tune") == opened, "a retry finds it again"
+    other = sqlite.start_run("key-beside", name="tune")
+    assert other != opened, "other work of the same pipeline has a run of its own"
+    sqlite.finish_run(opened)
+    sqlite.finish_run(other)
+    statuses = [sqlite.client.get_run(run_id).info.status for run_id in (opened, other)]
+    assert statuses == ["RUNNING", "FINISHED"]
+
+
 def test_log_params_changed_value_is_an_error_and_not_overwritten(sqlite):
     run_id = sqlite.start_run("key-2", name="n")
     sqlite.log_params(run_id, {"seed": 1})

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ PLAIN: dict[str, Any] = {"lora": {"r": 4, "alpha": 8, "dropout": 0.0}, "max_step
 SHORT_PASSES: dict[str, Any] = {"batch_tokens": 96}
 """Three passes or more to a step: an odd number leaves one of two processes without rows."""
 FULL: dict[str, Any] = {"mode": "full", "learning_rate": 1e-3}
+ENDLESS: dict[str, Any] = {"max_steps": 4000, "epochs": 1000}
 TOLERANCE = 1e-5
 """Of losses in nats and of weights, in fp32: sums of the same numbers in another order differ by 1e-7."""
 
@@ -194,25 +196,25 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, stdout + stderr
 
 
-def lines_until(process: subprocess.Popen[str], wanted: str) -> Iterator[str]:
-    assert process.stderr is not None
-    for line in process.stderr:
-        yield line
-        if wanted in line:
-            return
+def when_trained(steps: int, workspace: Path, process: subprocess.Popen[str]) -> Path:
+    """Look until the log has so many steps; the folder of the work."""
+    while process.poll() is None:
+        for path in workspace.glob("**/finetune/*/training-log.jsonl"):
+            if len(path.read_text().splitlines()) >= steps:
+                return path.parent
+        time.sleep(0.05)
+    raise AssertionError(ended(process)[1][-3000:])
 
 
 def test_stage_starts_two_processes_and_is_evicted_after_a_saved_step(base: Path, tmp_path: Path) -> None:
-    tuning = {"max_steps": 400, "hardware": {"processes": 2}}
-    process = stage(str(tmp_path / "work"), tmp_path, base, tuning)
-    said = "".join(lines_until(process, "step 3/"))
-    assert "2 processes on 1 node(s)" in said
+    process = stage(str(tmp_path / "work"), tmp_path, base, ENDLESS | {"hardware": {"processes": 2}})
+    work = when_trained(3, tmp_path / "work", process)
     process.send_signal(signal.SIGTERM)
-    code, more = ended(process)
-    assert code == 75, more[-3000:]
-    [work] = (tmp_path / "work" / "finetune").iterdir()
+    code, said = ended(process)
+    assert code == 75, said[-3000:]
+    assert "2 processes on 1 node(s)" in said
     steps = len(log(work))
-    assert 3 <= steps < 400
+    assert 3 <= steps < ENDLESS["max_steps"]
     assert (work / "checkpoints" / f"checkpoint-{steps}" / "complete.json").is_file(), (
         "the last step is saved"
     )
@@ -240,9 +242,8 @@ def test_stage_tells_what_went_wrong_in_a_process_once_and_in_its_own_words(
 
 
 def test_stage_names_the_process_that_the_system_has_killed(base: Path, tmp_path: Path) -> None:
-    process = stage(str(tmp_path / "work"), tmp_path, base, {"max_steps": 400, "hardware": {"processes": 2}})
-    for _ in lines_until(process, "step 2/"):
-        pass
+    process = stage(str(tmp_path / "work"), tmp_path, base, ENDLESS | {"hardware": {"processes": 2}})
+    when_trained(2, tmp_path / "work", process)
     [*_, last] = psutil.Process(process.pid).children()
     last.kill()
     code, said = ended(process)
@@ -284,16 +285,13 @@ def nodes(
 def test_two_nodes_without_a_common_disk_go_on_from_the_object_store_on_two_others(
     object_store: ObjectStore, base: Path, tmp_path: Path
 ) -> None:
-    tuning = {"max_steps": 60, "checkpoint_steps": 5}
+    tuning = {"max_steps": 400, "epochs": 100, "checkpoint_steps": 50}
     first = nodes(object_store, base, tmp_path, tuning, "first")
-    drained = threading.Thread(target=first[1].communicate)
-    said = "".join(lines_until(first[0], "step 20/"))
-    assert "2 processes on 2 node(s)" in said
-    drained.start()
+    when_trained(5, tmp_path / "first-0", first[0])
     first[1].send_signal(signal.SIGTERM)  # one of the two is evicted; both save and stop
-    assert ended(first[0])[0] == 75
-    drained.join()
-    assert first[1].returncode == 75
+    codes = [ended(process) for process in first]
+    assert [code for code, _ in codes] == [75, 75], codes[0][1][-3000:]
+    assert "2 processes on 2 node(s)" in codes[0][1]
     second = nodes(object_store, base, tmp_path, tuning, "second")
     results: list[tuple[int, str]] = []
     other = threading.Thread(target=lambda: results.append(ended(second[1])))

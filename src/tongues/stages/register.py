@@ -169,7 +169,8 @@ def _record(given: Given, tracking: Tracking, tuned: Output, compared: Evaluatio
     for one in compared.scores[:-1]:
         tracking.log_scores(run_id, one, prefix=f"{one.role}/")
     for path in [
-        *(tuned.folder / name for name in _RUN_FILES),
+        # Work that an earlier version has finished has no plot.
+        *(path for name in _RUN_FILES if (path := tuned.folder / name).is_file()),
         compared.report,
         compared.output.folder / SUMMARY_NAME,
         compared.output.folder / COMPARISON_NAME,

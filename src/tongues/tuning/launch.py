@@ -12,6 +12,7 @@ import signal
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tongues.core.errors import (
     PreflightError,
@@ -109,23 +110,29 @@ def _nodes() -> int:
     return int(given) if given.isdigit() else 1
 
 
-def _first_failure(folder: Path, error: object) -> TonguesError:
-    """The lowest process's own words; for one that was killed, its signal or exit code."""
-    for path in sorted(folder.glob("*.json")):
-        told = json.loads(path.read_text("utf-8"))
-        if told["problems"]:
-            return PreflightError(told["problems"])
-        kind = (
-            TrainingInterruptedError
-            if told["exit_code"] == TrainingInterruptedError.exit_code
-            else TuningError
-        )
-        return kind(told["what"], where=told["where"], fix=told["fix"])
-    rank, failure = error.get_first_failure()  # type: ignore[attr-defined]
-    code = failure.exitcode
+def _first_failure(folder: Path, error: Any) -> TonguesError:
+    """A process that the system has killed; else the lowest one's own words; else an exit code.
+
+    The others of a killed one only know that it has ended, and torchrun ends those with SIGTERM.
+    """
+    codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+    killed = [rank for rank, code in codes.items() if code < 0 and code != -signal.SIGTERM]
+    told = [] if killed else sorted(folder.glob("*.json"))
+    if told:
+        return _own_words(json.loads(told[0].read_text("utf-8")))
+    rank = killed[0] if killed else error.get_first_failure()[0]
+    code = codes[rank]
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     return TuningError(
         f"process {rank} {how}",
         fix="run the same command again: it goes on from the last checkpoint; where the system killed it for "
         "memory (SIGKILL), lower tuning.batch_tokens",
     )
+
+
+def _own_words(told: dict[str, Any]) -> TonguesError:
+    if told["problems"]:
+        return PreflightError(told["problems"])
+    interrupted = told["exit_code"] == TrainingInterruptedError.exit_code
+    kind = TrainingInterruptedError if interrupted else TuningError
+    return kind(told["what"], where=told["where"], fix=told["fix"])

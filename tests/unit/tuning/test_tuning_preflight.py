@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tongues.core.errors import PreflightError
-from tongues.core.recipe import LoraSection, TuningSection
+from tongues.core.recipe import HardwareSection, LoraSection, TuningSection
 from tongues.core.records import Message, Record, Source
 from tongues.tuning import memory, preflight
 from tongues.tuning.masks import encode
@@ -135,9 +135,10 @@ def test_prepare_adapter_that_vllm_cannot_serve_is_refused_with_all_reasons(
 def test_prepare_too_little_memory_says_what_to_lower_and_by_how_much(
     records: list[Record], base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preflight, "find_device", lambda: Device("a small GPU", 1200 * 2**20))
+    monkeypatch.setattr(preflight, "find_device", lambda _: Device("a small GPU", 1200 * 2**20))
     monkeypatch.setattr(memory, "_per_token", lambda *_: 2**20)
-    [problem] = problems(records, base, SECTION.model_copy(update={"batch_rows": 24}))
+    kept = HardwareSection(gradient_checkpointing="never")
+    [problem] = problems(records, base, SECTION.model_copy(update={"batch_rows": 24, "hardware": kept}))
     assert "but a small GPU has 1.2 GiB free" in problem
     assert "set tuning.batch_tokens" in problem
 
