@@ -84,7 +84,7 @@ def alias_link(tracking: Tracking, alias: str, version: ModelVersion, below: Lin
     if last is None:
         digest = digest_value([version.model, alias, version.version, version.sha256])
         return Link(name, digest, tracking.shown_uri, None, (below,))
-    faults = ()
+    faults: tuple[str, ...] = ()
     decided = version.tags.get("tongues.decision_sha256", "")
     if last.decision_sha256 and last.decision_sha256 != decided:
         faults = (f"{name}: moved on decision {last.decision_sha256[:12]}, the version names {decided[:12]}",)
