@@ -95,7 +95,7 @@ def test_untouched_chain_reaches_from_rows_to_alias_and_verifies(home):
 def test_one_flipped_byte_of_any_file_of_the_chain_names_exactly_that_file(home):
     _, workspace = home
     files, folders = files_of(workspace)
-    assert len(files) > 60 and len(folders) == 12
+    assert len(files) > 60 and len(folders) >= 12
     missed = []
     for path in files:
         whole = path.read_bytes()
