@@ -54,13 +54,13 @@ class Aliases:
         self.unusable = {m: str(one) for m, one in wrong.items() if not isinstance(one, RegistryError)}
         kept = {model: self.wanted[model] for model in wrong if model in self.wanted}
         new = {model: one for model, one in found.items() if isinstance(one, Revision)}
+        moved = [one for model, one in new.items() if self.wanted.get(model) != one]
         self.wanted = {model: (new | kept)[model] for model in self.references if model in new | kept}
         self.heard = {model: one.served_as for model, one in new.items()} | dict.fromkeys(self.absent, "")
-        for revision in new.values():
-            self.seen_at.setdefault(revision.served_as, time.monotonic())
+        self.seen_at |= {revision.served_as: time.monotonic() for revision in moved}
 
     def since_seen(self, revision: Revision) -> float:
-        """Seconds since an alias was first seen to stand for a revision."""
+        """Seconds since an alias was seen to move to a revision."""
         return time.monotonic() - self.seen_at.get(revision.served_as, time.monotonic())
 
     def forget(self, name: str) -> None:
