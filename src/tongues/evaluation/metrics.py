@@ -144,18 +144,3 @@ def together(answers: Mapping[str, Sequence[str]], gold: Sequence[str]) -> dict[
         figures[f"consistency_{s}"] = resampled(value, agreements, len(gold))
         figures[f"ac3_{s}"] = resampled(harmonic, harmonics, len(gold))
     return figures
-
-
-def paired_difference(before: Sequence[float], after: Sequence[float]) -> Measurement:
-    """Mean change of the same items between two models, with a paired bootstrap interval.
-
-    Args:
-        before: one value per item (1.0 for right, 0.0 for wrong).
-        after: the same items.
-
-    Source: paired bootstrap, Koehn, EMNLP 2004 (W04-3250).
-    """
-    import numpy as np
-
-    change = np.array(after, dtype=float) - np.array(before, dtype=float)
-    return resampled(float(change.mean()), change[draws(len(change))].mean(axis=1), len(change))

@@ -11,7 +11,6 @@ from tongues.evaluation.metrics import (
     chance,
     consistency,
     item_agreement,
-    paired_difference,
     share,
     together,
 )
@@ -136,21 +135,6 @@ def test_together_figures_equal_the_single_functions() -> None:
 
 def test_together_one_language_has_accuracy_alone() -> None:
     assert set(together({"en": ["A"]}, ["A"])) == {"accuracy"}
-
-
-def test_paired_difference_same_answers_is_exactly_zero() -> None:
-    found = paired_difference([1, 0, 1, 1], [1, 0, 1, 1])
-    assert (found.value, found.low, found.high) == (0, 0, 0)
-
-
-def test_paired_difference_pairing_beats_independent_intervals() -> None:
-    before = [1.0, 0.0] * 50
-    after = [1.0, 0.0] * 45 + [1.0, 1.0] * 5  # five items turned, none lost
-    found = paired_difference(before, after)
-    assert found.value == pytest.approx(0.05)
-    assert found.low is not None and found.low > 0
-    independent = wilson(55, 100)[0] - wilson(50, 100)[1]
-    assert independent < 0
 
 
 @given(st.integers(2, 6), st.integers(2, 6))
