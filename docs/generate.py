@@ -219,7 +219,7 @@ def with_metrics(page: str) -> str:
 
 
 def images_list() -> str:
-    """Every image that an installation pulls, one a line: ours, the chart's, what ours build on."""
+    """Every image for a mirror, one a line: ours, the chart's, and what ours are built on."""
     values = YAML(typ="safe", pure=True).load((ROOT / "helm/tongues/values.yaml").read_text(encoding="utf-8"))
     found = {images.CPU, images.CUDA, *_chart_images(values)}
     for name in ("cpu", "cuda"):

@@ -142,6 +142,23 @@ def test_a_registered_model_is_measured_and_promoted_by_pipelines_of_their_own(d
     assert {p: p.stat().st_mtime_ns for p in workspace.rglob("manifest.json")} == found, "done twice"
 
 
+def test_methods_are_compared_by_a_pipeline_of_their_own(direct, tmp_path):
+    recipe, workspace, _ = direct
+    variants = "ablation: [{name: plain, methods: [{method: direct, english_rows: 4}]}]\n"
+    both = recipe.with_name("both.yaml")
+    both.write_text(recipe.read_text() + variants)
+    given = {"recipe": str(both), "workspace": str(workspace)}
+    said = []
+    run_local(ROOT / "pipelines/compiled/ablation.yaml", given, tmp_path / "kfp", said.append)
+    code, answer, log = run(both, workspace, "--runner", "direct")
+    assert code == 0, log
+    table = Path(answer["table"]).read_text(encoding="utf-8")
+    assert "direct+crossin" in table and "plain" in table
+    assert "ablate: found finished" in log, "the pipeline has made what the command finds"
+    assert any(line.startswith("report: succeeded") for line in said)
+    assert next((tmp_path / "kfp").rglob("table")).read_text(encoding="utf-8") == table
+
+
 def test_lineage_names_the_file_that_changed(direct):
     _, workspace, _ = direct
     verify = [TONGUES, "lineage", "verify", "tiny@champion", "-w", str(workspace), "--json"]
