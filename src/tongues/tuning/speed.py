@@ -41,7 +41,7 @@ class Meter:
     """
 
     def __init__(self, flops: int, processes: int = 1) -> None:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         self._flops, self._processes, self._peak = flops, processes, peak_tflops()
         self._process = psutil.Process()
