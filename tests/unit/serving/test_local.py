@@ -9,7 +9,7 @@ import pytest
 from tongues.core.errors import ServingError
 from tongues.platform.processes import free_port, start_group
 from tongues.serving import endpoint, local, vllm_command
-from tongues.serving.endpoint import Endpoint
+from tongues.serving.endpoint import MODULE, Endpoint
 from tongues.serving.vllm_command import ServerPlan
 
 
@@ -154,8 +154,8 @@ def test_running_finds_live_servers_and_forgets_dead_and_foreign_ones(tmp_path):
 def test_start_server_that_dies_is_told_with_the_telling_line_of_its_log(
     model, tmp_path, monkeypatch, log, said
 ):
-    dying = [sys.executable, "-c", f"import sys; print({log!r}); sys.exit(1)"]
-    monkeypatch.setattr(local, "command", lambda plan: dying)
+    dying = [sys.executable, "-c", f"import sys; print({log!r}); sys.exit(1)", MODULE, "--port"]
+    monkeypatch.setattr(local, "command", lambda plan: [*dying, str(plan.port)])
     with pytest.raises(ServingError, match=said) as caught:
         local.start([ServerPlan(model, "m")], workspace=tmp_path)
     assert caught.value.where.endswith(".log")
