@@ -1,6 +1,6 @@
 """Clauses of the gate: each holds one rule of the policy against one language's numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -182,6 +182,13 @@ def lineage(faults: Sequence[str] | None) -> Clause:
     return Clause(
         name="lineage", lang="all", measured=len(faults), bound=0, passed=not faults, sentence=sentence
     )
+
+
+def unmeasured(sets: Mapping[str, str]) -> Iterator[Clause]:
+    """A clause for each set of the suite that could not be measured, which refuses."""
+    for name, reason in sorted(sets.items()):
+        sentence = f"{name} was not measured: {reason}; make it readable, or take it out of the suite"
+        yield Clause(name="suite", lang="all", passed=False, sentence=sentence)
 
 
 def parity(found: float | None, bound: float) -> Clause:

@@ -31,6 +31,7 @@ from tongues.promotion.clauses import (
     lineage,
     parity,
     taken,
+    unmeasured,
 )
 from tongues.promotion.evidence import Evidence
 
@@ -53,8 +54,8 @@ class Decision(BaseModel):
         suite: name of the evaluation suite.
         suite_sha256: digest of the candidate's suite.
         policy: the policy as resolved.
-        clauses: in the order suite, lineage, parity, licences, choices, English, target language, chrF++,
-            formats, floors, drops, English drops; each by language.
+        clauses: in the order suite, sets that were not measured, lineage, parity, licences, choices, English,
+            target language, chrF++, formats, floors, drops, English drops; each by language.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -145,6 +146,7 @@ def _clauses(compared: Compared, policy: GateSection) -> Iterator[Clause]:
     source = candidate.source_lang
     taught = sorted({*candidate.languages, *reference.languages} - {source})
     yield comparable(candidate, reference)
+    yield from unmeasured(candidate.unmeasured)
     yield lineage(evidence.lineage_faults)
     yield parity(evidence.parity, policy.min_parity)
     yield licences(evidence.licences, policy)

@@ -33,7 +33,7 @@ from tongues.serving.revision import Prepared, Revision
 from tongues.serving.status import STATUS_NAME, Status, read_status
 from tongues.serving.vllm_command import AdapterSlots, ServerPlan, dtype_of
 from tongues.stages.revisions import Fetched, RegistryAliases
-from tongues.stages.signatures import require_files
+from tongues.stages.signatures import require_files, voucher
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
 
 Mode = Literal["adapter", "merged"]
@@ -93,7 +93,7 @@ def follower(workspace: Workspace, wanted: Wanted) -> Follower:
     _check_references(wanted.references)
     home = endpoint_home(workspace, wanted.name)
     home.mkdir(parents=True, exist_ok=True)
-    aliases, fetched = RegistryAliases(workspace), Fetched(home)
+    aliases, fetched = RegistryAliases(workspace), Fetched(home, voucher())
     known = _Known(workspace, wanted, home, _first(wanted, aliases, home))
     mode = wanted.mode or known.section.mode
     servers, prepare = (_adapters if mode == "adapter" else _merged)(known, fetched)

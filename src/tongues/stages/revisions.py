@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tongues.core.errors import ServingError, StorageError
-from tongues.core.manifest import MANIFEST_NAME, Manifest
+from tongues.core.manifest import MANIFEST_NAME, SIGNATURE_NAME, Manifest
 from tongues.core.recipe import RegistrySection
 from tongues.platform import storage
 from tongues.platform.model_versions import ModelVersion
@@ -19,7 +19,6 @@ from tongues.stages.weights import ADAPTER, MERGED
 from tongues.stages.workspace import Workspace
 
 _NEEDED = ("tongues.manifest_sha256", "tongues.model_uri", "tongues.base_uri")
-_SIGNATURE_NAME = "model.sig"
 FETCHED, ADAPTERS = "fetched", "adapters"
 
 Vouch = Callable[[Path], None]
@@ -163,7 +162,7 @@ class Fetched:
         if strays := sorted(below - files.keys()):
             raise ServingError(f"files that its manifest does not name: {strays[:3]}", where=str(root))
         if self.vouch is not None:
-            for name in (MANIFEST_NAME, _SIGNATURE_NAME):
+            for name in (MANIFEST_NAME, SIGNATURE_NAME):
                 storage.fetch_if_there(storage.join(revision.uri, name), root / name)
             self.vouch(root)
         return root / part, manifest

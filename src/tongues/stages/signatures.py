@@ -5,6 +5,8 @@ by digest; so one signature vouches for the whole chain.
 """
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tongues.core.errors import ServingError, SignatureError
@@ -32,6 +34,12 @@ def verification_key() -> Path | None:
     """
     named = os.environ.get(VERIFICATION_KEY)
     return Path(named).expanduser() if named else None
+
+
+def voucher() -> Callable[[Path], None] | None:
+    """What verifies a folder's signature; None where no public key is set, so that none is asked for."""
+    key = verification_key()
+    return None if key is None else partial(signing.verify, key=key)
 
 
 def sign_registered(section: RegistrySection, output: Output) -> Path | None:

@@ -401,3 +401,10 @@ def test_decide_order_of_languages_and_measurements_does_not_matter(candidate, b
     )
     reference = scores("base", **base)
     assert decide(shuffled, reference, POLICY).to_json() == decide(one, reference, POLICY).to_json()
+
+
+def test_set_of_the_suite_that_was_not_measured_is_refused_by_name():
+    candidate = scores().model_copy(update={"unmeasured": {"xwinograd/zh-Hans": "no such file: x.jsonl"}})
+    decision = decide(candidate, scores("champion"), POLICY)
+    said = "xwinograd/zh-Hans was not measured: no such file: x.jsonl; make it readable, or take it out"
+    assert not decision.passed and any(reason.startswith(said) for reason in decision.reasons)

@@ -3,10 +3,12 @@ import json
 import pytest
 
 from tests.handmade_versions import HandMade
-from tongues.core.errors import ServingError, StorageError, TonguesError
+from tongues.core.errors import ServingError, SignatureError, StorageError, TonguesError
+from tongues.promotion import signing
 from tongues.serving.replicas import Replicas
 from tongues.serving.revision import check_name
 from tongues.stages.revisions import Fetched, revision_of
+from tongues.stages.signatures import voucher
 from tongues.stages.workspace import Workspace
 
 
@@ -176,3 +178,19 @@ def test_discard_removes_what_was_written_and_leaves_the_workspace_alone(made, f
     fetched.discard(own)
     assert not written.folder.exists()
     assert own.folder.exists()
+
+
+def test_signed_revision_is_taken_and_one_signed_by_another_or_not_at_all_is_refused(
+    made, tmp_path, monkeypatch
+):
+    tuned, key, other = made.tuned(), tmp_path / "key", tmp_path / "other"
+    publics = [signing.new_key(path) for path in (key, other)]
+    monkeypatch.setenv("TONGUES_VERIFICATION_KEY", str(publics[0]))
+    careful = Fetched(tmp_path / "home", voucher())
+    with pytest.raises(SignatureError, match="not signed"):
+        adapter(careful, made, tuned)
+    signing.sign(tuned.folder, other)
+    with pytest.raises(SignatureError, match="does not hold"):
+        adapter(careful, made, tuned)
+    signing.sign(tuned.folder, key)
+    assert adapter(careful, made, tuned).folder.is_dir()
