@@ -174,9 +174,11 @@ def _shared(given: Given, workspace: Workspace, dataset: Output, base: Output) -
 def figures(output: Output) -> dict[str, float]:
     """Losses, speed and size of a finished training, to show beside the step."""
     observed, facts = output.manifest.observed, output.manifest.facts
-    shown = {name: observed[name] for name in ("train_loss", "validation_loss_before", "validation_loss")}
-    shown |= {"tokens_per_s": observed["tokens_per_s"], "steps": facts["steps"], "tokens": facts["tokens"]}
-    return {name: float(value) for name, value in shown.items() if value is not None}
+    shown = {"train_loss": observed["train_loss"], "tokens_per_s": observed["tokens_per_s"]}
+    shown |= {"steps": facts["steps"], "tokens": facts["tokens"]}
+    for name in ("validation_loss_before", "validation_loss"):
+        shown |= {f"{name}/{lang}": loss for lang, loss in (observed[name] or {}).items()}
+    return {name: float(value) for name, value in shown.items()}
 
 
 def _written(last: StageResult, base: Output, folder: Path, prompts: Sequence[str], say: Say) -> Parity:

@@ -58,7 +58,8 @@ def _told(name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Ite
         entry = Entry(
             name, job if name == "translate" else "", outcome, round(time.time() - started, 1), error
         )
-        note(workspace, run_id(), entry, say)
+        if name != "report":  # which has closed the journal
+            note(workspace, run_id(), entry, say)
 
     try:
         yield
