@@ -38,7 +38,8 @@ def uncached(task: dsl.PipelineTask, pool: NodePoolSection | None = None) -> dsl
 
     The stages find finished work by digest themselves, so nothing is done twice without it.
     """
-    kubernetes.set_timeout(task, _LONGEST_S)
+    if pool is None or pool.nodes == 1:
+        kubernetes.set_timeout(task, _LONGEST_S)
     return place(surround(task.set_caching_options(False), pool), pool)
 
 
@@ -52,7 +53,7 @@ def place(task: dsl.PipelineTask, pool: NodePoolSection | None) -> dsl.PipelineT
     if pool is None:
         return task
     if pool.retries is not None:
-        task.set_retry(pool.retries, backoff_duration="30s")
+        retried(task, pool.retries)
     if pool.nodes > 1:
         # A TrainJob gets the pool; the step asks for it and waits, in a queue for as long as it takes.
         return task.set_cpu_limit("1").set_memory_limit("4G")
@@ -74,8 +75,6 @@ def _resources(task: dsl.PipelineTask, pool: NodePoolSection) -> None:
         kubernetes.empty_dir_mount(task, "scratch", _SCRATCH, size_limit=pool.ephemeral_storage)
     if pool.timeout_s:
         kubernetes.set_timeout(task, pool.timeout_s)
-    if pool.retries is not None:
-        retried(task, pool.retries)
 
 
 def _nodes(task: dsl.PipelineTask, pool: NodePoolSection) -> None:

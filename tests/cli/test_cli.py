@@ -47,6 +47,8 @@ def test_the_promised_verbs_are_there():
         "register",
         "promote",
         "serve",
+        "serving",
+        "sign",
         "chat",
         "compile",
         "recipe",

@@ -79,8 +79,12 @@ def test_step_of_several_nodes_asks_for_them_and_has_none_itself(tmp_path):
     container = ir["deploymentSpec"]["executors"]["exec-finetune"]["container"]
     assert "accelerator" not in container["resources"]
     assert container["resources"]["resourceMemoryLimit"] == "4G"
-    assert ir["root"]["dag"]["tasks"]["finetune"]["retryPolicy"]["maxRetryCount"] == 4
-    assert not platform, "a queue may hold the job for longer than timeout_s"
+    road = ir["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    assert road["finetune"]["retryPolicy"]["maxRetryCount"] == 4
+    placed = platform[0]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert "activeDeadlineSeconds" in placed["exec-evaluate"]
+    assert "activeDeadlineSeconds" not in placed["exec-finetune"], "a queue may hold the job for longer"
+    assert "nodeSelector" not in placed["exec-finetune"]
 
 
 def test_a_step_inside_the_loop_is_placed_too(compiled):

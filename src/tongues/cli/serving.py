@@ -111,6 +111,7 @@ def door(
         bool, typer.Option("--no-api-keys", help="Let everybody in; something before the door keeps watch.")
     ] = False,
     hold_s: Annotated[float, typer.Option(help="How long a request waits for a server.", min=0)] = 120.0,
+    as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:
     """Let clients in on five paths, with API keys; `follow` starts it where it runs on one machine."""
     from tongues.serving.door import Door, run
@@ -118,6 +119,8 @@ def door(
 
     check_guarded(host, guarded=api_keys is not None or open_to_all)
     run(lambda: Door(routes, api_keys, hold_s=hold_s), host=host, port=port)
+    closed = {"closed": f"http://{host}:{port}"}
+    terminal.show(closed, as_json=as_json, human=lambda: typer.echo(f"closed {closed['closed']}"))
 
 
 @app.command()
