@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.tiny_models import make_tiny_base
-from tongues.core.recipe import RegistrySection
+from tongues.core.recipe import GateSection, RegistrySection
 from tongues.core.recipe_file import load_recipe
 from tongues.core.scores import Measurement, Scores
 from tongues.evaluation.model import LocalModel
@@ -13,6 +13,7 @@ from tongues.evaluation.samples import Sample
 from tongues.platform.model_versions import ModelVersion
 from tongues.platform.tracking import Tracking
 from tongues.promotion import registry
+from tongues.promotion.evidence import Evidence
 from tongues.promotion.gate import decide
 from tongues.stages.recorded import write_recorded
 from tongues.stages.weights import ADAPTER, MERGED, weights_sha256, weights_uri
@@ -32,6 +33,7 @@ evaluation: {suite: {choices_uri: choices.jsonl}}
 registry: {model: tiny}
 serving: {max_model_len: 512, precision: fp32}
 """
+SOUND = Evidence(parity=1.0, lineage_faults=(), base_licence="MIT", data_licences=("CC0-1.0",))
 QUESTIONS = ("Good morning, how are you?", "one two three")
 
 
@@ -131,15 +133,10 @@ class TinyVersions:
     def promote(self, version: ModelVersion) -> None:
         """Make it the champion, by the gate and with an entry in the journal."""
         champion = registry.champion(self.tracking, version.model)
-        decision = decide(_scores("candidate", version.sha256, 0.6), _scores("base", "b" * 64, 0.5), _gate())
+        better, base = _scores("candidate", version.sha256, 0.6), _scores("base", "b" * 64, 0.5)
+        decision = decide(better, base, GateSection(confidence=0.5), SOUND)
         before = champion.version if champion else None
         registry.promote(self.tracking, version.model, version.version, decision, expected_champion=before)
-
-
-def _gate() -> Any:
-    from tongues.core.recipe import GateSection
-
-    return GateSection()
 
 
 def _scores(role: Any, sha256: str, accuracy: float) -> Scores:
