@@ -146,7 +146,8 @@ def test_a_registered_model_is_measured_and_promoted_by_pipelines_of_their_own(d
 
 
 def test_methods_are_compared_by_a_pipeline_of_their_own(direct, tmp_path):
-    recipe, workspace, _ = direct
+    recipe, shared, _ = direct
+    workspace = shutil.copytree(shared, tmp_path / "work")
     variants = "ablation: [{name: plain, methods: [{method: direct, english_rows: 4}]}]\n"
     both = recipe.with_name("both.yaml")
     both.write_text(recipe.read_text() + variants)
