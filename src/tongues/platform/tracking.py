@@ -138,7 +138,7 @@ class Tracking:
         runs = self.client.search_runs(
             list(experiments) or [self.experiment_id],
             f"tags.`{KEY_TAG}` = '{quoted}'",
-            order_by=["attributes.start_time ASC"],
+            order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
             max_results=1,
         )
         return str(runs[0].info.run_id) if runs else None

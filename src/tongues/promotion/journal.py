@@ -59,6 +59,10 @@ class Journal:
         self.tracking, self.model = tracking, model
         self._key = f"promotions/{model}"
 
+    def open(self) -> None:
+        """Make the journal before a version can be promoted; two of one model would tell two stories."""
+        self._run()
+
     def moves(self) -> list[Move]:
         """All moves, oldest first."""
         run_id = self.tracking.find_run(self._key)

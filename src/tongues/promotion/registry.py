@@ -60,6 +60,7 @@ def register(
             under "tongues." and its name.
     """
     named = {f"tongues.{name}": value for name, value in tags.items()}
+    Journal(tracking, model).open()
     version = tracking.models.create_version(model, uri=uri, sha256=sha256, run_id=run_id, tags=named)
     tracking.models.set_alias(model, CANDIDATE, version.version)
     return version
