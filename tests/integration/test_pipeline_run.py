@@ -38,7 +38,8 @@ tuning: {lora: {r: 2, alpha: 4}, batch_rows: 4, max_seq_tokens: 400, precision: 
 evaluation:
   suite: {choices_uri: choices.jsonl, open_uri: open.jsonl, translation_uri: translation.jsonl}
   max_new_tokens: 4
-gate: {confidence: 0.5, max_choices_drop: 1, max_english_drop: 1, min_target_language_rate: RATE, max_chrf_drop: 100}
+gate: {confidence: 0.5, max_choices_drop: 1, max_english_drop: 1, max_chrf_drop: 100,
+       min_target_language_rate: RATE}
 registry: {model: tiny}
 """
 
