@@ -80,7 +80,10 @@ def test_untouched_chain_reaches_from_rows_to_alias_and_verifies(home):
     chain = chain_of(workspace, "tiny@champion")
     assert chain.verify() == []
     stages = {link.manifest.stage for link in chain.last.walk() if link.manifest}
-    assert stages == {"prepare", "base", "translate", "gather", "assemble", "finetune", "score", "evaluate"}
+    assert stages == {
+        *("prepare", "base", "translate", "gather", "assemble", "finetune"),
+        *("contamination", "score", "evaluate"),
+    }
     names = " ".join(link.name for link in chain.last.walk())
     for name in (
         "alias tiny@champion (promote 2",
@@ -208,7 +211,7 @@ def test_remote_chain_is_read_in_the_store_and_a_flipped_object_is_named(remote)
     store, _, env = remote
     code, answer = tongues(env, "lineage", "verify", "tiny@champion")
     assert (code, answer["faults"]) == (0, [])
-    for end in ("merged/model.safetensors", "rows/part-00000.parquet", "candidate.json", MANIFEST_NAME):
+    for end in ("merged/model.safetensors", "rows/part-00000.parquet", "comparison.json", MANIFEST_NAME):
         keys = [i["Key"] for i in store.client.list_objects_v2(Bucket="tongues", Prefix="work/")["Contents"]]
         key = next(key for key in keys if key.endswith(end))
         whole = store.client.get_object(Bucket="tongues", Key=key)["Body"].read()
