@@ -82,8 +82,9 @@ def test_pipeline_fans_out_and_finds_what_the_terminal_made(made, tmp_path):
     recipe, workspace, _ = made
     before = {p: p.stat().st_mtime_ns for p in workspace.rglob("manifest.json")}
     compiled = ROOT / "pipelines" / "compiled" / "language_models.yaml"
-    result = run_local(compiled, {"recipe": str(recipe), "workspace": str(workspace)}, tmp_path, print)
-    assert sorted(result) == ["models:/tiny-es@champion", "models:/tiny-gl@champion"]
+    run_local(compiled, {"recipe": str(recipe), "workspace": str(workspace)}, tmp_path, print)
+    [told] = (path.read_text("utf-8") for path in (workspace / "runs").glob("*.json"))
+    assert '"promote"' in told and '"failed"' not in told, told
     assert {p: p.stat().st_mtime_ns for p in workspace.rglob("manifest.json")} == before, "done twice"
 
 
