@@ -22,8 +22,9 @@ class ModelStatus(BaseModel):
         model: as clients call it.
         reference: what is followed.
         state: serving: the alias's revision answers. watched: it answers and is under live checks.
-            coming: it is fetched, loaded or checked. refused: it is not, or cannot be, what was
-            registered. taken-back: it failed under live checks. absent: there is no such alias.
+            coming: it is fetched, loaded or checked, or the door is about to take it. refused: it is not,
+            or cannot be, what was registered. taken-back: it failed under live checks. absent: there is
+            no such alias.
         wanted: name of the revision that the alias stands for; empty if absent.
         serves: name of the revision that clients get; empty for none.
         fallback: the one before, while that one is watched.

@@ -17,8 +17,10 @@ def models_told(
     holdings: Holdings,
     findings: Mapping[str, Sequence[Finding]],
     switch_s: Mapping[str, float],
+    *,
+    door_is_behind: bool,
 ) -> tuple[ModelStatus, ...]:
-    """The status of every model, in the order followed."""
+    """The status of every model, in the order followed; none serves what the door does not yet go by."""
 
     def told(model: str) -> ModelStatus:
         serving, wanted = memory.serving.get(model), aliases.wanted.get(model)
@@ -29,7 +31,7 @@ def models_told(
         return ModelStatus(
             model=model,
             reference=aliases.references[model],
-            state=_state(model, name, reason, aliases, memory),
+            state=_state(model, name, reason, aliases, memory, door_is_behind),
             wanted=name,
             serves=serves,
             fallback=serving.fallback.served_as if serving and serving.fallback else "",
@@ -43,13 +45,15 @@ def models_told(
     return tuple(map(told, aliases.references))
 
 
-def _state(model: str, wanted: str, reason: str, aliases: Aliases, memory: Memory) -> State:
+def _state(
+    model: str, wanted: str, reason: str, aliases: Aliases, memory: Memory, door_is_behind: bool
+) -> State:
     if wanted in memory.taken_back:
         return "taken-back"
     if model in aliases.unusable:
         return "refused"
     serving = memory.serving.get(model)
-    if serving and serving.revision.served_as == wanted:
+    if serving and serving.revision.served_as == wanted and not door_is_behind:
         return "watched" if serving.fallback else "serving"
     if not wanted:
         return "absent"

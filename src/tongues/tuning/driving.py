@@ -80,8 +80,9 @@ def drive(trainer: Any, course: Course) -> float:
         around.enter_context(course.eviction.waits_for_the_step())
         around.enter_context(watchdog)
         around.enter_context(_told_in_our_words(course))
+        around.enter_context(Ranks.here().told_if_alone())
         trainer.train(resume_from_checkpoint=str(course.last) if course.last else None)
-    if course.eviction.asked:
+    if course.eviction.asked_anywhere():
         raise evicted(course.checkpoints.last_good())
     return time.monotonic() - started
 

@@ -49,10 +49,15 @@ class Eviction:
         return self._asked_at is not None
 
     def asked_anywhere(self) -> bool:
-        """Whether one of the training's processes has been asked; all of them then take it as asked."""
-        if Ranks.here().any(self.asked) and self._asked_at is None:
+        """Whether one of the training's processes has been asked; all of them get the same answer.
+
+        A signal that arrives during the exchange counts at the next one: by `asked`, read after it, this
+        process would stop alone.
+        """
+        together = Ranks.here().any(self.asked)
+        if together and self._asked_at is None:
             self._asked_at = time.monotonic()
-        return self.asked
+        return together
 
     @property
     def left_s(self) -> float:

@@ -91,7 +91,7 @@ def launch(module: str, arguments: Sequence[str], section: TuningSection) -> Non
                 fix="run the same command again: it goes on from there",
             ) from error
         except ChildFailedError as error:
-            raise _first_failure(Path(failures), error) from error
+            raise first_failure(Path(failures), error) from error
         finally:
             del os.environ[_FAILURES_ENV]
 
@@ -105,21 +105,21 @@ def report_failure(error: TonguesError) -> None:
         path.write_text(json.dumps(told | {"exit_code": error.exit_code}), encoding="utf-8")
 
 
-def _nodes() -> int:
-    given = os.environ.get("PET_NNODES", "1")
-    return int(given) if given.isdigit() else 1
-
-
-def _first_failure(folder: Path, error: Any) -> TonguesError:
+def first_failure(folder: Path, error: Any) -> TonguesError:
     """A process that the system has killed; else the lowest one's own words; else an exit code.
 
-    The others of a killed one only know that it has ended, and torchrun ends those with SIGTERM.
+    The others of one that ended only know that it has, and torchrun ends those with SIGTERM: theirs come
+    last.
+
+    Args:
+        folder: where `report_failure` left errors.
+        error: torchrun's ChildFailedError.
     """
     codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
     killed = [rank for rank, code in codes.items() if code < 0 and code != -signal.SIGTERM]
-    told = [] if killed else sorted(folder.glob("*.json"))
+    told = [] if killed else [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
     if told:
-        return _own_words(json.loads(told[0].read_text("utf-8")))
+        return _own_words(min(told, key=_is_interrupted))
     rank = killed[0] if killed else error.get_first_failure()[0]
     code = codes[rank]
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
@@ -130,9 +130,17 @@ def _first_failure(folder: Path, error: Any) -> TonguesError:
     )
 
 
+def _nodes() -> int:
+    given = os.environ.get("PET_NNODES", "1")
+    return int(given) if given.isdigit() else 1
+
+
+def _is_interrupted(told: dict[str, Any]) -> bool:
+    return bool(told["exit_code"] == TrainingInterruptedError.exit_code)
+
+
 def _own_words(told: dict[str, Any]) -> TonguesError:
     if told["problems"]:
         return PreflightError(told["problems"])
-    interrupted = told["exit_code"] == TrainingInterruptedError.exit_code
-    kind = TrainingInterruptedError if interrupted else TuningError
+    kind = TrainingInterruptedError if _is_interrupted(told) else TuningError
     return kind(told["what"], where=told["where"], fix=told["fix"])

@@ -7,19 +7,26 @@ after the same step. Those messages go over gloo, also where gradients go over N
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from tongues.core.errors import TuningError
+from tongues.core.errors import TrainingInterruptedError
 
 T = TypeVar("T")
 
 _PATIENCE = timedelta(hours=6)
 """How long a process waits for the others: as long as the leader may merge and publish. One that has
 died is noticed at once, by its closed connections."""
+
+_PEER_GONE = re.compile(
+    r"closed by peer|reset by peer|broken pipe|connection refused|remote process exited|socket error",
+    re.IGNORECASE,
+)
+"""What gloo and NCCL say where the other end of a connection is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class Ranks:
         """The leader's value, in all processes.
 
         Raises:
-            TuningError: another process has ended.
+            TrainingInterruptedError: another process has ended.
         """
         return self.gathered(value)[0]
 
@@ -99,19 +106,33 @@ class Ranks:
         """Every process's value, by rank.
 
         Raises:
-            TuningError: another process has ended.
+            TrainingInterruptedError: another process has ended.
         """
         if self.count == 1:
             return [value]
         from torch import distributed
 
         found: list[Any] = [None] * self.count
-        try:
+        with self.told_if_alone():
             distributed.all_gather_object(found, value)
-        except RuntimeError as error:
-            line = str(error).strip().splitlines()[0]
-            raise TuningError(
-                f"process {self.rank} of {self.count} goes no further: another one has ended ({line})",
-                fix="look at what the first of them said",
-            ) from error
         return found
+
+    @contextmanager
+    def told_if_alone(self) -> Iterator[None]:
+        """Within, a connection that another process has closed is told as what it is.
+
+        Nothing is wrong with this process: the one that ended has the reason, and its exit code.
+
+        Raises:
+            TrainingInterruptedError: another process has ended.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.count == 1 or not _PEER_GONE.search(str(error)):
+                raise
+            line = str(error).strip().splitlines()[0]
+            raise TrainingInterruptedError(
+                f"process {self.rank} of {self.count} goes no further: another one has ended ({line})",
+                fix="look at what that one said; the same command goes on from the last checkpoint",
+            ) from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from tests.tiny_training import SECTION, silent
 from tests.tiny_training import run as run_watched
@@ -22,6 +23,8 @@ from tongues.core.recipe import SafetySection
 from tongues.core.records import Record
 from tongues.tuning.eviction import Eviction
 from tongues.tuning.health import LossWatch, Watchdog
+from tongues.tuning.launch import first_failure, report_failure
+from tongues.tuning.ranks import Ranks
 from tongues.tuning.sft import TuningResult
 
 run = partial(run_watched, validation_records=[])
@@ -75,6 +78,64 @@ def test_sigterm_between_two_checkpoints_loses_no_step(
     with pytest.raises(TrainingInterruptedError), Eviction(30, silent) as eviction:
         run(records, tiny_base, tmp_path, seldom, eviction=eviction, on_step=take_back)
     assert ends_like(whole, records, tiny_base, tmp_path).resumed_from == 3
+
+
+def test_sigterm_during_the_exchange_stops_nobody_before_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a signal that the others have not heard of, a process would leave them in the middle of a step."""
+
+    def others_say_no(ranks: Ranks, asked: bool) -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return asked
+
+    with Eviction(30, silent) as eviction, eviction.waits_for_the_step():
+        with monkeypatch.context() as patched:
+            patched.setattr(Ranks, "any", others_say_no)
+            assert not eviction.asked_anywhere()
+        assert eviction.asked
+        assert eviction.asked_anywhere()
+
+
+def test_of_several_processes_the_one_that_failed_is_told_before_those_it_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TONGUES_RANK_FAILURES", str(tmp_path))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    told = [
+        TrainingInterruptedError("another one has ended"),
+        TuningError("the disk is full", fix="make room"),
+    ]
+    for rank, error in enumerate(told):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("LOCAL_RANK", str(rank))
+        report_failure(error)
+    failed = ChildFailedError("rank", {rank: _exited(rank, told[rank].exit_code) for rank in (0, 1)})
+    raised = first_failure(tmp_path, failed)
+    assert (raised.what, raised.fix, raised.exit_code) == ("the disk is full", "room", 1)
+
+
+def _exited(rank: int, code: int) -> ProcessFailure:
+    return ProcessFailure(local_rank=rank, pid=1, exitcode=code, error_file="")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:10656",
+        "NCCL error: remote process exited or there was a network error",
+        "Connection reset by peer",
+    ],
+)
+def test_connection_that_another_process_closed_is_no_fault_of_this_one(said: str) -> None:
+    ranks = Ranks(0, 2, 0, 1)
+    told = r"process 0 of 2.*another one has ended"
+    with pytest.raises(TrainingInterruptedError, match=told) as caught, ranks.told_if_alone():
+        raise RuntimeError(said)
+    assert caught.value.exit_code == 75
+    with pytest.raises(RuntimeError, match="shapes"), ranks.told_if_alone():
+        raise RuntimeError("shapes do not match")
 
 
 def test_sigterm_outside_the_loop_ends_at_once_and_the_handler_before_comes_back() -> None:
