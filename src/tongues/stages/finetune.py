@@ -34,7 +34,7 @@ from tongues.tuning.model_card import CARD_NAME, CardFacts, model_card
 from tongues.tuning.models import load_tokenizer
 from tongues.tuning.preflight import prepare
 from tongues.tuning.ranks import Ranks
-from tongues.tuning.sft import TuningResult
+from tongues.tuning.result import TuningResult
 from tongues.tuning.stage_runs import (
     CHECKPOINTS,
     StageResult,

@@ -31,7 +31,7 @@ from tongues.tuning.mirror import Mirror
 from tongues.tuning.models import choose_attention, load_model, load_tokenizer, resolve_precision
 from tongues.tuning.modes import trainable_model
 from tongues.tuning.pairs import Pair, encode_pairs, no_pairs
-from tongues.tuning.sft import TuningResult
+from tongues.tuning.result import TuningResult
 from tongues.tuning.steps import StepLog
 
 

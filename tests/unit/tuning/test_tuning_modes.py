@@ -13,7 +13,8 @@ from tongues.tuning.adapter import add_up
 from tongues.tuning.merge import merge, parity, parity_of_full
 from tongues.tuning.models import load_model
 from tongues.tuning.modes import trainable_model
-from tongues.tuning.sft import TuningResult, train
+from tongues.tuning.result import TuningResult
+from tongues.tuning.sft import train
 
 PROMPTS = ["Count to 3, please", "Bon dia"]
 SIZES: dict[str, Any] = {"max_steps": 4, "epochs": 5, "batch_rows": 4, "precision": "fp32"}
