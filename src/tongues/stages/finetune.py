@@ -1,5 +1,6 @@
 """Finetune: from the dataset and the base model to an adapter and merged weights."""
 
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from tongues.tuning.models import load_tokenizer
 from tongues.tuning.preflight import prepare
 from tongues.tuning.ranks import Ranks
 from tongues.tuning.stage_runs import CHECKPOINTS, StageResult, run_stages
+
+LEAST_PROMPTS = 4
+"""Trained and written weights are compared on so many prompts or more, from each language as many."""
 
 TOKENISED = "tokenised"
 """Folder of the workspace's local side with rows that were tokenised once."""
@@ -121,9 +125,12 @@ class _Work:
         return report(self.dataset, self.base, folder, results, alike)
 
     def _prompts(self) -> list[str]:
-        """The first user turn of each language, to compare trained and written weights on."""
-        records = records_of(self.dataset, "train")
-        return list({record.lang: record.messages[-2].content for record in records}.values())
+        """The first user turns of each language, to compare trained and written weights on."""
+        turns: dict[str, dict[str, None]] = {}
+        for record in records_of(self.dataset, "train"):
+            turns.setdefault(record.lang, {})[record.messages[-2].content] = None
+        each = math.ceil(LEAST_PROMPTS / len(turns))
+        return [turn for of_language in turns.values() for turn in list(of_language)[:each]]
 
 
 def identity(given: Given, dataset: Output, base: Output) -> dict[str, Any]:

@@ -82,8 +82,9 @@ def served_parity(
         return {}
     gc.collect()  # of two models that were compared, nothing is to stay beside the servers
     dtype = dtype_of(recipe.serving.precision)
-    plans = [_plan(side, recipe, base, folder, dtype) for side in sides]
     recorded = {MERGED: alike.written, ADAPTER: alike.trained}
+    longest = max(len(answer.prompt_ids) + len(answer.ids) for answer in alike.trained)
+    plans = [_plan(side, base, folder, dtype, max_model_len=longest + 1) for side in sides]
     limit_s = recipe.serving.ready_timeout_s
     with serving(plans, workspace=workspace.local, ready_timeout_s=limit_s, say=workspace.say) as servers:
         return {
@@ -132,11 +133,10 @@ def _installed() -> bool:
     return True
 
 
-def _plan(side: str, recipe: Recipe, base: Path, folder: Path, dtype: str) -> ServerPlan:
-    longest = recipe.serving.max_model_len
+def _plan(side: str, base: Path, folder: Path, dtype: str, *, max_model_len: int) -> ServerPlan:
     if side == MERGED:
-        return ServerPlan(folder / MERGED, MERGED, max_model_len=longest, dtype=dtype)
-    return ServerPlan(base, ADAPTER, adapter=folder / ADAPTER, max_model_len=longest, dtype=dtype)
+        return ServerPlan(folder / MERGED, MERGED, max_model_len=max_model_len, dtype=dtype)
+    return ServerPlan(base, ADAPTER, adapter=folder / ADAPTER, max_model_len=max_model_len, dtype=dtype)
 
 
 class _Server:
