@@ -257,7 +257,7 @@ def test_command_under_torchrun_makes_what_it_makes_of_itself_and_one_process_sp
         )
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stderr.count("2 processes on 1 node(s)") == 1, "one process speaks"
-        learnt[name] = json.loads(done.stdout)["stages"]["supervised"]["weights_sha256"]
+        learnt[name] = json.loads(done.stdout)["stages"]["training"]["weights_sha256"]
     assert learnt["itself"] == learnt["torchrun"]
 
 

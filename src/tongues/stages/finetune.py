@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tongues.core.errors import TuningError
+from tongues.core.digests import digest_files
+from tongues.core.errors import PreflightError, TuningError
+from tongues.core.manifest import NOT_NAMED
 from tongues.core.recipe_file import dump_recipe
 from tongues.platform import storage
 from tongues.stages.finetune_parity import write_and_compare
@@ -18,7 +20,7 @@ from tongues.stages.workspace import Output, Report, Workspace
 from tongues.tuning.autotune import Tuned
 from tongues.tuning.autotune import autotune as search_batch
 from tongues.tuning.checkpoints import LOG_NAME
-from tongues.tuning.curriculum import Job, Stage, check_stages, plan_stages
+from tongues.tuning.curriculum import Job, check_stages, plan_stages
 from tongues.tuning.eviction import Eviction
 from tongues.tuning.launch import launch, must_launch, planned_ranks
 from tongues.tuning.loss_plot import LOSS_PLOT, loss_plot
@@ -77,12 +79,13 @@ class _Work:
 
     def lead(self) -> Output:
         """Do the work, or find it done, in the process that writes; the others train beside it."""
-        stages, working = self._stages(), False
+        working = False
 
         def work(folder: Path) -> Report:
             nonlocal working
+            require_unchanged(self.dataset, self.base)
             working = self.ranks.agreed(True)
-            return self._done(self._trained(stages, folder), folder)
+            return self._done(self._trained(folder), folder)
 
         name = identity(self.given, self.dataset, self.base)
         output = self.workspace.finish("finetune", **name, work=work)
@@ -95,12 +98,10 @@ class _Work:
         """Train beside the leading process, if it does."""
         if self.ranks.agreed(False):
             name = identity(self.given, self.dataset, self.base)
-            self._trained(self._stages(), self.workspace.find("finetune", **name)[0])
+            self._trained(self.workspace.find("finetune", **name)[0])
 
-    def _stages(self) -> list[Stage]:
-        return plan_stages(records_of(self.dataset, "train"), self.given.recipe.tuning)
-
-    def _trained(self, stages: Sequence[Stage], folder: Path) -> list[StageResult]:
+    def _trained(self, folder: Path) -> list[StageResult]:
+        stages = plan_stages(records_of(self.dataset, "train"), self.given.recipe.tuning)
         local = storage.local_path(self.workspace.uri) is not None
         job = Job(
             self.base.folder,
@@ -189,6 +190,25 @@ def figures(output: Output) -> dict[str, float]:
     return {name: float(value) for name, value in shown.items()}
 
 
+def require_unchanged(*inputs: Output) -> None:
+    """See that data and base are what their manifests, and so the result's lineage, say they are.
+
+    Raises:
+        PreflightError: a file is missing, or has been changed since; names all of them.
+    """
+    problems = []
+    for given in inputs:
+        found = digest_files(given.folder, leave_out=NOT_NAMED)
+        differing = (name for name, sha256 in given.manifest.files.items() if found.get(name) != sha256)
+        problems += [
+            f"{given.folder / name}: not as it was when {given.manifest.stage} finished; delete "
+            f"{given.folder} and run {given.manifest.stage} again"
+            for name in sorted(differing)
+        ]
+    if problems:
+        raise PreflightError(problems)
+
+
 def _remove_remote_checkpoints(output: Output) -> None:
     """What another machine would have gone on from; the work is published, so nobody will."""
     if storage.local_path(output.uri) is not None:
@@ -209,6 +229,7 @@ def check(given: Given, workspace: Workspace, dataset: Output, base: Output) -> 
     """
     tuning = given.recipe.tuning
     served_sides(given.recipe)
+    require_unchanged(dataset, base)
     stages = plan_stages(records_of(dataset, "train"), tuning)
     validation = records_of(dataset, "validation")
     with tempfile.TemporaryDirectory() as out:
