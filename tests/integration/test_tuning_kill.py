@@ -255,6 +255,24 @@ def test_finetune_evicted_on_one_machine_is_finished_on_another_and_leaves_no_ch
     assert tuned.manifest.tallies["es"].rows_out == 24
 
 
+def test_finetune_evicted_while_it_compares_what_it_wrote_asks_to_be_started_again_and_trains_nothing_twice(
+    base: Path, tmp_path: Path
+) -> None:
+    def say(line: str) -> None:
+        if "merged weights answer like" in line and not tuned:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    tuned: list[Output] = []
+    given = given_with(TuningSection(max_steps=3, batch_rows=4, checkpoint_steps=2, precision="fp32"))
+    place = Workspace(str(tmp_path), say=say)
+    inputs = dataset_and_base(place, given, base)
+    with pytest.raises(TrainingInterruptedError, match="no step was under way"):
+        finetune(given, place, *inputs)
+    tuned.append(finetune(given, place.quiet(), *inputs))
+    observed = tuned[0].manifest.observed
+    assert (observed["steps_run"], observed["resumed_from"]) == (0, 3)
+
+
 def test_finetune_on_data_that_was_changed_since_it_was_assembled_is_refused_and_names_the_file(
     base: Path, tmp_path: Path
 ) -> None:

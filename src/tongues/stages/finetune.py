@@ -59,8 +59,8 @@ def finetune(given: Given, workspace: Workspace, dataset: Output, base: Output) 
     if must_launch(given.recipe.tuning):
         return _in_processes(given, workspace, dataset, base)
     ranks = Ranks.here()
-    with ranks.joined(), Eviction(given.recipe.tuning.safety.grace_s, workspace.say) as eviction:
-        work = _Work(given, workspace, dataset, base, ranks, eviction)
+    with ranks.joined():
+        work = _Work(given, workspace, dataset, base, ranks)
         output = work.lead() if ranks.leads else work.follow()
         ranks.wait()
     return output or _shared(given, workspace, dataset, base)
@@ -75,7 +75,6 @@ class _Work:
     dataset: Output
     base: Output
     ranks: Ranks
-    eviction: Eviction
 
     def lead(self) -> Output:
         """Do the work, or find it done, in the process that writes; the others train beside it."""
@@ -85,10 +84,11 @@ class _Work:
             nonlocal working
             require_unchanged(self.dataset, self.base)
             working = self.ranks.agreed(True)
-            return self._done(self._trained(folder), folder)
+            return self._done(self._trained(folder, eviction), folder)
 
         name = identity(self.given, self.dataset, self.base)
-        output = self.workspace.finish("finetune", **name, work=work)
+        with self._eviction() as eviction:  # also while weights are written and compared
+            output = self.workspace.finish("finetune", **name, work=work)
         if not working:
             self.ranks.agreed(False)
         _remove_remote_checkpoints(output)
@@ -98,9 +98,13 @@ class _Work:
         """Train beside the leading process, if it does."""
         if self.ranks.agreed(False):
             name = identity(self.given, self.dataset, self.base)
-            self._trained(self.workspace.find("finetune", **name)[0])
+            with self._eviction() as eviction:
+                self._trained(self.workspace.find("finetune", **name)[0], eviction)
 
-    def _trained(self, folder: Path) -> list[StageResult]:
+    def _eviction(self) -> Eviction:
+        return Eviction(self.given.recipe.tuning.safety.grace_s, self.workspace.say)
+
+    def _trained(self, folder: Path, eviction: Eviction) -> list[StageResult]:
         stages = plan_stages(records_of(self.dataset, "train"), self.given.recipe.tuning)
         local = storage.local_path(self.workspace.uri) is not None
         job = Job(
@@ -110,7 +114,7 @@ class _Work:
             records_of(self.dataset, "validation"),
             self.given.recipe.seed,
             self.workspace.say,
-            self.eviction,
+            eviction,
             mirror_uri=None if local else self.workspace.uri_of(folder),
             tokenised=self.workspace.local / TOKENISED,
         )
