@@ -5,8 +5,8 @@ on prompt and completion, so that both take their loss on the same answer tokens
 precision, threads and machine are the same; each side runs in a process of its own, one after the other.
 What counts is real tokens, padding not among them, by the seconds of the training loop. `ratio` is ours
 divided by the peer's; `cpu_ratio` is the same by seconds of CPU, which other work on the machine moves less.
-Without --quick TRL's packing without checkpointing is measured too, the quickest of its settings that we found
-(`ratios`); its plain default on whole conversations, which takes the loss on every token, can be shown.
+Without --quick TRL's packing without checkpointing is measured too, the quickest of its settings that we
+found (`ratios`); its plain default on whole conversations, with the loss on every token, can be shown.
 Either side's loop is timed from its first step on: models are loaded and rows tokenised by then.
 
 Both adapters are judged by the same plain transformers code on rows that neither has seen; and on one batch
