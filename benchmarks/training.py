@@ -5,8 +5,9 @@ on prompt and completion, so that both take their loss on the same answer tokens
 precision, threads and machine are the same; each side runs in a process of its own, one after the other.
 What counts is real tokens, padding not among them, by the seconds of the training loop. `ratio` is ours
 divided by the peer's; `cpu_ratio` is the same by seconds of CPU, which other work on the machine moves less.
-Two more of TRL's ways can be shown: its plain default on whole conversations, which takes the loss on every
-token, and its packing without checkpointing, the quickest of its settings that we found.
+Without --quick TRL's packing without checkpointing is measured too, the quickest of its settings that we
+found (`ratios`); its plain default on whole conversations, with the loss on every token, can be shown.
+Either side's loop is timed from its first step on: models are loaded and rows tokenised by then.
 
 Both adapters are judged by the same plain transformers code on rows that neither has seen; and on one batch
 the loss of both trainers is compared before anything is learnt.
@@ -40,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 QUICKSTART = ROOT / "recipes" / "quickstart"
 PARTS = {"seed_tasks.jsonl": 96, "gsm8k_train.json": 80, "gpteacher_roleplay.json": 80}
-SIDES = ("ours", "trl", "trl-all-tokens", "trl-packed")
+SIDES = ("ours", "trl", "trl-packed", "trl-all-tokens")
 MAX_TOKENS, HELD_OUT, SEED = 512, 16, 7
 PACKED_TOKENS = 4096
 GPU_ROW_TOKENS = (1024, 700, 512, 512, 400, 300, 256, 200, 128, 64)

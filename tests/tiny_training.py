@@ -5,7 +5,8 @@ from typing import Any
 
 from tongues.core.recipe import LoraSection, TuningSection
 from tongues.core.records import Record
-from tongues.tuning.sft import TuningResult, train
+from tongues.tuning.result import TuningResult
+from tongues.tuning.sft import train
 
 SECTION = TuningSection(
     lora=LoraSection(r=4, alpha=8, dropout=0.1),

@@ -16,7 +16,7 @@ from tests.servers.tuning_job import record
 from tests.tiny_models import make_tiny_base
 from tongues.core.errors import PreflightError, TuningError
 from tongues.core.manifest import Tally
-from tongues.core.recipe import LoraSection, NodePoolSection, TuningSection
+from tongues.core.recipe import LoraSection, NodePoolSection, SafetySection, TuningSection
 from tongues.core.recipe_file import load_recipe
 from tongues.core.records import RECORD_SCHEMA
 from tongues.core.shards import write_shards
@@ -34,7 +34,12 @@ POD = "run-1-system-container-impl-1"
 @pytest.fixture
 def given() -> Given:
     tuning = TuningSection(
-        lora=LoraSection(r=2, alpha=4), max_steps=2, batch_rows=4, max_seq_tokens=400, precision="fp32"
+        lora=LoraSection(r=2, alpha=4),
+        max_steps=2,
+        batch_rows=4,
+        max_seq_tokens=400,
+        precision="fp32",
+        safety=SafetySection(parity="transformers"),
     )
     pools = {"finetune": NodePoolSection(nodes=2, queue="gpu-queue")}
     recipe = load_recipe(QUICKSTART).model_copy(update={"tuning": tuning, "node_pools": pools})

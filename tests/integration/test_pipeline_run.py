@@ -34,7 +34,8 @@ translation: {engine: {kind: apertium}, shards: 2, quality: {round_trip_sentence
 dataset:
   methods: [{method: direct, english_rows: 4}, {method: crossin, en2x: 4, x2x: 4}]
   validation_share: 0.2
-tuning: {lora: {r: 2, alpha: 4}, batch_rows: 4, max_seq_tokens: 400, precision: fp32, checkpoint_steps: 3}
+tuning: {lora: {r: 2, alpha: 4}, batch_rows: 4, max_seq_tokens: 400, precision: fp32, checkpoint_steps: 3,
+         safety: {parity: transformers}}  # vLLM serves no heads as small as these
 evaluation:
   suite: {choices_uri: choices.jsonl, open_uri: open.jsonl, translation_uri: translation.jsonl}
   max_new_tokens: 4

@@ -16,10 +16,10 @@ from object_store import ObjectStore
 from tests.servers.tuning_node import dataset_and_base, given_with
 from tests.tiny_models import make_tiny_base
 from tongues.core.digests import digest_files
-from tongues.core.errors import TrainingInterruptedError
+from tongues.core.errors import PreflightError, TrainingInterruptedError
 from tongues.core.recipe import TuningSection
 from tongues.platform import storage
-from tongues.stages.finetune import finetune
+from tongues.stages.finetune import check, finetune
 from tongues.stages.weights import has_adapter, weights_folder, weights_sha256
 from tongues.stages.workspace import Output, Workspace
 from tongues.tuning.checkpoints import MARKER, Checkpoints
@@ -83,6 +83,42 @@ def test_training_killed_at_five_random_moments_has_the_same_losses_and_weights(
     assert digest_files(tmp_path / "adapter") == digest_files(whole / "adapter")
 
 
+SAVING = """
+import os
+import sys
+from tests.servers import tuning_job
+
+def said_and_held(row):
+    if row["step"] == 6:  # what is saved next waits for a reader in the middle of it
+        os.makedirs(sys.argv[3])
+        os.mkfifo(f"{sys.argv[3]}/optimizer.pt")
+        print("the save comes", flush=True)
+
+tuning_job.said_and_held = said_and_held
+tuning_job.main(*sys.argv[1:3])
+"""
+
+
+def test_training_killed_while_it_saves_goes_on_from_the_checkpoint_before(
+    base: Path, whole: Path, tmp_path: Path
+) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    command = [sys.executable, "-c", SAVING, str(base), str(tmp_path), str(checkpoints / "checkpoint-6")]
+    environment = os.environ | {"PYTHONPATH": str(JOB.parents[2])}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "the save comes\n"
+    before = digest_files(checkpoints / "checkpoint-3")
+    with (checkpoints / "checkpoint-6" / "optimizer.pt").open("rb"):  # opens when the trainer writes
+        process.kill()
+        assert process.wait(timeout=100) == -signal.SIGKILL
+    assert (checkpoints / "checkpoint-6" / "adapter_model.safetensors").is_file(), "half of it was there"
+    assert digest_files(checkpoints / "checkpoint-3") == before
+    assert finish(start(base, tmp_path)) == [str(STEPS - 3), "3"]
+    assert losses(tmp_path) == losses(whole)
+    assert digest_files(tmp_path / "adapter") == digest_files(whole / "adapter")
+
+
 def test_evicted_training_goes_on_on_another_machine_from_the_step_it_was_in(
     object_store: ObjectStore, base: Path, whole: Path, tmp_path: Path
 ) -> None:
@@ -135,6 +171,26 @@ def test_store_that_is_away_stops_nothing_and_gets_the_newest_when_it_is_back(
     # An attempt that was under way may still bring the older one.
     assert f"checkpoint-4/{MARKER}" in names
     back.stop()
+
+
+def test_store_that_refuses_writes_stops_nothing_and_gets_the_newest_when_it_takes_them(
+    object_store: ObjectStore, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    refused = threading.Semaphore(0)
+
+    def say(line: str) -> None:
+        said.append(line)
+        refused.release()
+
+    object_store.client.delete_bucket(Bucket="tongues")
+    with Mirror("s3://tongues/refused", tmp_path, say=say, pause_s=0.1) as mirror:
+        for step in (2, 4):
+            mirror.note(saved(tmp_path, step))
+            assert refused.acquire(timeout=60)
+        object_store.client.create_bucket(Bucket="tongues")
+    assert "checkpoint-2 not in the object store yet, it will be tried again" in said[0]
+    assert f"checkpoint-4/{MARKER}" in storage.list_names("s3://tongues/refused")
 
 
 def test_fetch_passes_over_a_damaged_upload_and_half_an_upload(
@@ -197,6 +253,44 @@ def test_finetune_evicted_on_one_machine_is_finished_on_another_and_leaves_no_ch
     assert not [name for name in names if "checkpoint" in name]
     assert {"adapter/README.md", "merged/README.md", "merged/model.safetensors"} <= set(names)
     assert tuned.manifest.tallies["es"].rows_out == 24
+
+
+def test_finetune_evicted_while_it_compares_what_it_wrote_asks_to_be_started_again_and_trains_nothing_twice(
+    base: Path, tmp_path: Path
+) -> None:
+    def say(line: str) -> None:
+        if "merged weights answer like" in line and not tuned:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    tuned: list[Output] = []
+    given = given_with(TuningSection(max_steps=3, batch_rows=4, checkpoint_steps=2, precision="fp32"))
+    place = Workspace(str(tmp_path), say=say)
+    inputs = dataset_and_base(place, given, base)
+    with pytest.raises(TrainingInterruptedError, match="no step was under way"):
+        finetune(given, place, *inputs)
+    tuned.append(finetune(given, place.quiet(), *inputs))
+    observed = tuned[0].manifest.observed
+    assert (observed["steps_run"], observed["resumed_from"]) == (0, 3)
+
+
+def test_finetune_on_data_that_was_changed_since_it_was_assembled_is_refused_and_names_the_file(
+    base: Path, tmp_path: Path
+) -> None:
+    given, place = given_with(CURRICULUM), Workspace(str(tmp_path), say=lambda _: None)
+    dataset, published = dataset_and_base(place, given, base)
+    [shard] = (dataset.folder / "train").glob("*.parquet")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    (published.folder / "chat_template.jinja").unlink()
+    for verb in (finetune, check):
+        with pytest.raises(PreflightError, match="not as it was when assemble finished") as caught:
+            verb(given, place, dataset, published)
+        assert [problem.split(": ")[0] for problem in caught.value.problems] == [
+            str(shard),
+            str(published.folder / "chat_template.jinja"),
+        ]
+    assert not list(tmp_path.glob("finetune/*/training-log.jsonl"))
 
 
 def test_finetune_in_full_mode_has_weights_that_all_stages_after_it_find(base: Path, tmp_path: Path) -> None:

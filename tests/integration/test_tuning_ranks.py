@@ -17,9 +17,13 @@ import psutil
 import pytest
 from object_store import ObjectStore
 
+from tests.servers.tuning_node import dataset_and_base, given_with
 from tests.tiny_models import make_tiny_base
 from tongues.core.digests import digest_files
+from tongues.core.recipe import TuningSection
+from tongues.core.recipe_file import dump_recipe
 from tongues.platform import storage
+from tongues.stages.workspace import Workspace
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 SERVERS = Path(__file__).resolve().parents[1] / "servers"
@@ -230,6 +234,41 @@ def test_stage_in_two_processes_finishes_and_is_found_finished(base: Path, tmp_p
     assert ended(stage(str(tmp_path / "work"), tmp_path, base, tuning))[0] == 0
     code, said = ended(stage(str(tmp_path / "work"), tmp_path, base, {"max_steps": 3}))
     assert (code, "finetune: found finished" in said) == (0, True), "the machine is no part of the work"
+
+
+def command_line(base: Path, folder: Path, tuning: dict[str, Any]) -> list[str]:
+    """`finetune` with a recipe, data and base that stand in a workspace of their own."""
+    complete = PLAIN | {"epochs": 40, "precision": "fp32"} | tuning
+    given = given_with(TuningSection.model_validate(complete))
+    dataset, published = dataset_and_base(Workspace(str(folder), say=lambda _: None), given, base)
+    (recipe := folder / "recipe.yaml").write_text(dump_recipe(given.recipe))
+    named = ["--dataset", dataset.uri, "--base", published.uri]
+    return ["-m", "tongues", "finetune", str(recipe), *named, "--workspace", str(folder), "--json"]
+
+
+def test_command_under_torchrun_makes_what_it_makes_of_itself_and_one_process_speaks(
+    base: Path, tmp_path: Path
+) -> None:
+    learnt = {}
+    for name, launcher in (("itself", [sys.executable]), ("torchrun", TORCHRUN)):
+        arguments = command_line(base, tmp_path / name, {"max_steps": 3, "hardware": {"processes": 2}})
+        done = subprocess.run(
+            [*launcher, *arguments], env=environment({}), capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stderr.count("2 processes on 1 node(s)") == 1, "one process speaks"
+        learnt[name] = json.loads(done.stdout)["stages"]["training"]["weights_sha256"]
+    assert learnt["itself"] == learnt["torchrun"]
+
+
+def test_command_under_torchrun_tells_what_went_wrong_once(base: Path, tmp_path: Path) -> None:
+    arguments = command_line(base, tmp_path, {"preference": {"learning_rate": 1e-3}})
+    done = subprocess.run(
+        [*TORCHRUN, *arguments], env=environment({}), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode != 0
+    assert done.stderr.count("error: ") == 1, done.stderr[-3000:]
+    assert json.loads(done.stdout)["exit_code"] == 1
 
 
 def test_stage_tells_what_went_wrong_in_a_process_once_and_in_its_own_words(

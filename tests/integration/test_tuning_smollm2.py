@@ -17,8 +17,9 @@ from tongues.core.recipe import BaseModelSection
 from tongues.tuning.attention import choose_layout
 from tongues.tuning.base_model import BaseFacts, check_base, fetch_base
 from tongues.tuning.masks import encode, end_of_turn_id
-from tongues.tuning.merge import merge, parity
+from tongues.tuning.merge import merge
 from tongues.tuning.models import Attention, load_model, load_tokenizer
+from tongues.tuning.parity import parity
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -165,4 +166,4 @@ def test_merge_smollm2_answers_like_adapter_and_base(
     merge(fetched[0], tuned / "adapter", tmp_path / "merged")
     result = parity(fetched[0], tuned / "adapter", tmp_path / "merged", ["What is rain?", "Count to 3."])
     assert result.fold == pytest.approx(1, abs=0.02)
-    assert result.agreement >= 0.95
+    assert result.likeness.agreement >= 0.95

@@ -1,7 +1,8 @@
 """`tongues finetune`: LoRA on the assembled data."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,32 +40,35 @@ def finetune(
     from tongues.stages import finetune as stage
     from tongues.tuning.ranks import Ranks
 
-    inputs = _inputs(recipe, workspace, dataset, base, speaks=Ranks.here().leads)
+    speaks = Ranks.here().leads
+    inputs = _inputs(recipe, workspace, dataset, base, speaks=speaks)
     if check:
         preview = stage.check(*inputs)
-        terminal.show({"preview": preview}, as_json=as_json, human=lambda: typer.echo(preview))
+        result, human = {"preview": preview}, partial(typer.echo, preview)
     elif autotune:
         tuned = stage.autotune(*inputs)
-        terminal.show(asdict(tuned), as_json=as_json, human=lambda: typer.echo(_line(tuned)))
+        result, human = asdict(tuned), partial(typer.echo, _line(tuned))
     else:
         output = stage.finetune(*inputs)
-        if Ranks.here().leads:
-            _show(output, as_json=as_json)
+        result, human = _result(output), partial(_table, output)
+    if speaks:
+        terminal.show(result, as_json=as_json, human=human)
 
 
 def _inputs(
     recipe: str, workspace: str, dataset: str, base: str, *, speaks: bool
 ) -> "tuple[Given, Workspace, Output, Output]":
     """Data and base by URI, as a pod of a TrainJob gets them; or the recipe's own, made first if need be."""
-    from tongues.cli.opening import open_flow, open_recipe, open_workspace
+    from tongues.cli.opening import open_recipe, open_workspace
 
+    given, place = open_recipe(recipe), open_workspace(workspace)
+    place = place if speaks else place.quiet()
     if dataset:
-        place = open_workspace(workspace)
-        place = place if speaks else place.quiet()
-        return open_recipe(recipe), place, place.open(dataset), place.open(base)
-    flow = open_flow(recipe, workspace)
-    flow = flow if speaks else flow.quiet()
-    return flow.given, flow.workspace, flow.dataset, flow.base
+        return given, place, place.open(dataset), place.open(base)
+    from tongues.stages.flow import Flow
+
+    flow = Flow(given, place)
+    return given, place, flow.dataset, flow.base
 
 
 def _render(recipe: str, workspace: str, namespace: str, *, as_json: bool) -> None:
@@ -76,20 +80,20 @@ def _render(recipe: str, workspace: str, namespace: str, *, as_json: bool) -> No
     terminal.show(job, as_json=as_json, human=lambda: typer.echo(as_yaml(job), nl=False))
 
 
-def _show(tuned: "Output", *, as_json: bool) -> None:
+def _result(tuned: "Output") -> dict[str, Any]:
     manifest = tuned.manifest
-    result = {
+    return {
         "uri": tuned.uri,
         "digest": manifest.digest(),
         **manifest.facts,
         "observed": manifest.observed,
     }
-    rows = [
-        (name, value)
-        for name, value in (manifest.facts | manifest.observed).items()
-        if not isinstance(value, dict)
-    ]
-    terminal.show(result, as_json=as_json, human=lambda: terminal.table("Tuning", ("what", "value"), rows))
+
+
+def _table(tuned: "Output") -> None:
+    told = tuned.manifest.facts | tuned.manifest.observed
+    rows = [(name, value) for name, value in told.items() if not isinstance(value, dict)]
+    terminal.table("Tuning", ("what", "value"), rows)
 
 
 def _line(tuned: "Tuned") -> str:

@@ -109,8 +109,19 @@ def main() -> None:
         sys.stderr.write("interrupted; run the same command again to go on from here\n")
         raise SystemExit(130) from None
     except Exception as error:
-        from tongues.cli.terminal import report_error
-
         if debug:
             raise
-        raise SystemExit(report_error(error, as_json="--json" in sys.argv)) from None
+        raise SystemExit(_reported(error)) from None
+
+
+def _reported(error: Exception) -> int:
+    """Say what went wrong, in one of the processes that torchrun may have started; the exit code."""
+    from tongues.cli.terminal import exit_code, report_error
+    from tongues.tuning.ranks import Ranks
+
+    if Ranks.here().leads:
+        return report_error(error, as_json="--json" in sys.argv)
+    from tongues.tuning.launch import leave_to_torchrun
+
+    leave_to_torchrun(error)
+    return exit_code(error)

@@ -55,12 +55,17 @@ def reasons(dropped: Mapping[str, int]) -> str:
 
 def report_error(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong in one line (or one per problem) and return the exit code."""
-    code = error.exit_code if isinstance(error, TonguesError) else 1
+    code = exit_code(error)
     if as_json:
         _write_json({"error": _as_dict(error), "exit_code": code})
     for line in _lines(error):
         sys.stderr.write(line + "\n")
     return code
+
+
+def exit_code(error: Exception) -> int:
+    """What the command ends with: an error's own code, 1 for what nobody foresaw."""
+    return error.exit_code if isinstance(error, TonguesError) else 1
 
 
 def _write_json(value: dict[str, Any]) -> None:

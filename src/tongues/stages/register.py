@@ -16,6 +16,7 @@ from tongues.promotion import registry
 from tongues.promotion.evidence import Evidence
 from tongues.promotion.gate import Decision, decide
 from tongues.stages.evaluate import REPORT_NAME, SUMMARY_NAME, Evaluation
+from tongues.stages.finetune_parity import least_agreement
 from tongues.stages.given import Given
 from tongues.stages.lineage import chain_of_output, log_picture
 from tongues.stages.signatures import sign_registered
@@ -95,12 +96,17 @@ def decision(given: Given, workspace: Workspace, tuned: Output, evaluation: Outp
         )
     evidence = Evidence(
         differences=compared.comparison.against[reference.role],
-        parity=tuned.manifest.observed.get("parity", {}).get("agreement"),
+        parity=_parity(given, tuned),
         lineage_faults=tuple(chain_of_output(workspace, tuned).verify()),
         base_licence=given.recipe.base_model.licence,
         data_licences=_data_licences(tuned),
     )
     return decide(compared.candidate, reference, given.recipe.gate, evidence)
+
+
+def _parity(given: Given, tuned: Output) -> float | None:
+    measured = tuned.manifest.observed.get("parity", {})
+    return least_agreement(measured, vllm=given.recipe.tuning.safety.parity == "vllm")
 
 
 def promote(

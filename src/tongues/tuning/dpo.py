@@ -31,7 +31,7 @@ from tongues.tuning.mirror import Mirror
 from tongues.tuning.models import choose_attention, load_model, load_tokenizer, resolve_precision
 from tongues.tuning.modes import trainable_model
 from tongues.tuning.pairs import Pair, encode_pairs, no_pairs
-from tongues.tuning.sft import TuningResult
+from tongues.tuning.result import TuningResult
 from tongues.tuning.steps import StepLog
 
 
@@ -77,19 +77,34 @@ def train_preference(
     if not pairs:
         raise PreflightError([no_pairs(drops)])
     watched, _ = encode(validation_records, tokenizer, max_seq_tokens=section.max_seq_tokens)
-    checkpoints = Checkpoints(out / "checkpoints", _work(pairs, watched, base, adapter, section, seed), say)
+    task = _Task(pairs, watched, tokenizer, base, adapter, out, section, seed)
+    checkpoints = Checkpoints(out / "checkpoints", _work(task), say)
     eviction = eviction or Eviction(section.safety.grace_s, say)
     mirror = Mirror.of(mirror_uri, checkpoints.folder, eviction, say)
     with checkpoints.locked():
         if mirror:
             mirror.fetch()
-        run = _Run(pairs, watched, tokenizer, checkpoints, base, adapter, out, section, seed, say)
+        run = _Run(task, checkpoints, say)
         outcome = run.execute(run.course(eviction, mirror, on_step))
         if section.mode == "full":
             export_full(run.model, base, out / "merged")
         else:
             export_adapter(run.model, base, out / "adapter", base_name=base_name)
     return run.result(outcome, drops, time.monotonic() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What decides one stage of preference; see `train_preference`."""
+
+    pairs: Sequence[Pair]
+    watched: Sequence[Example]
+    tokenizer: Any
+    base: Path
+    adapter: Path | None
+    out: Path
+    section: TuningSection
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,46 +149,42 @@ def preference_trainer_class() -> Any:
 class _Run:
     """One stage of preference from its last checkpoint, or from the start, to its last step."""
 
-    def __init__(
-        self,
-        pairs: Sequence[Pair],
-        watched: Sequence[Example],
-        tokenizer: Any,
-        checkpoints: Checkpoints,
-        base: Path,
-        adapter: Path | None,
-        out: Path,
-        section: TuningSection,
-        seed: int,
-        say: Say,
-    ) -> None:
-        self.pairs, self.watched, self.section, self.say = pairs, watched, section, say
+    def __init__(self, task: _Task, checkpoints: Checkpoints, say: Say) -> None:
+        self.task, self.pairs, self.section, self.say = task, task.pairs, task.section, say
         self.checkpoints, self.last = checkpoints, checkpoints.last()
-        self.log = StepLog(out / LOG_NAME, self.last)
-        self.order = _order(len(pairs), section, seed)
-        self.rows_per_step = section.batch_rows * section.accumulation_steps
+        self.log = StepLog(task.out / LOG_NAME, self.last)
+        self.order = _order(len(task.pairs), task.section, task.seed)
+        self.rows_per_step = task.section.batch_rows * task.section.accumulation_steps
         self.steps = -(-len(self.order) // self.rows_per_step)
-        self.precision = resolve_precision(section.precision)
-        attention = choose_attention(max(len(e.input_ids) for p in pairs for e in (p.chosen, p.rejected)))
-        model = trainable_model(base, section, self.precision, attention, adapter=adapter, seed=seed)
-        reference = load_model(base, "fp32", attention=attention) if section.mode == "full" else None
-        self.trainer = self._trainer(model, reference, tokenizer, seed)
+        self.precision = resolve_precision(task.section.precision)
+        self.trainer = self._trainer(*self._models())
         self.model = self.trainer.model
 
-    def _trainer(self, model: Any, reference: Any, tokenizer: Any, seed: int) -> Any:
+    def _models(self) -> tuple[Any, Any]:
+        """What learns, and the reference; an adapter's trainer copies its own."""
+        task, full = self.task, self.section.mode == "full"
+        longest = max(len(e.input_ids) for pair in self.pairs for e in (pair.chosen, pair.rejected))
+        attention = choose_attention(longest)
+        model = trainable_model(
+            task.base, self.section, self.precision, attention, adapter=task.adapter, seed=task.seed
+        )
+        return model, load_model(task.base, "fp32", attention=attention) if full else None
+
+    def _trainer(self, model: Any, reference: Any) -> Any:
         from datasets import Dataset
         from trl import DPOConfig
 
         preference = self.section.preference
         assert preference is not None, "a preference stage is planned only where the recipe has one"  # noqa: S101
         rows = Dataset.from_list([pair.columns() for pair in self.pairs]).select(self.order)
-        common = trainer_arguments(self.section, self.checkpoints.folder, self.steps, self.precision, seed)
+        folder, seed = self.checkpoints.folder, self.task.seed
+        common = trainer_arguments(self.section, folder, self.steps, self.precision, seed)
         return preference_trainer_class()(
             model=model,
             ref_model=reference,
             args=on_one_device(DPOConfig(**common, beta=preference.beta)),
             train_dataset=rows,
-            processing_class=tokenizer,
+            processing_class=self.task.tokenizer,
         )
 
     def course(self, eviction: Eviction, mirror: Mirror | None, on_step: OnStep | None) -> Course:
@@ -181,16 +192,16 @@ class _Run:
         done = checkpoint_step(self.last) if self.last else 0
         left = sum(self._facts(step)[0] for step in range(done + 1, self.steps + 1))
         return Course(
-            self.checkpoints,
-            self.last,
-            self.log,
-            self._facts,
-            LineProgress("finetune preference", left, "tokens", say=self.say),
-            self.section,
-            eviction,
-            mirror,
-            self.say,
-            on_step,
+            checkpoints=self.checkpoints,
+            last=self.last,
+            log=self.log,
+            facts=self._facts,
+            progress=LineProgress("finetune preference", left, "tokens", say=self.say),
+            section=self.section,
+            eviction=eviction,
+            mirror=mirror,
+            say=self.say,
+            on_step=on_step,
         )
 
     def execute(self, course: Course) -> _Outcome:
@@ -231,7 +242,7 @@ class _Run:
     def _validate(self, when: str) -> dict[str, float]:
         """Mean negative log-likelihood per token of the answer, by language and over "all"."""
         totals: dict[str, list[float]] = {}
-        for example in self.watched:
+        for example in self.task.watched:
             nll = _nll(self.trainer, example)
             for key in (example.lang, "all"):
                 total = totals.setdefault(key, [0.0, 0.0])
@@ -279,20 +290,14 @@ def _order(pairs: int, section: TuningSection, seed: int) -> list[int]:
     return order[:wanted]
 
 
-def _work(
-    pairs: Sequence[Pair],
-    watched: Sequence[Example],
-    base: Path,
-    adapter: Path | None,
-    section: TuningSection,
-    seed: int,
-) -> dict[str, str]:
-    rows = [pair.columns() for pair in pairs]
-    course = section.model_dump(mode="json", exclude={"checkpoint_steps", "safety"})
+def _work(task: _Task) -> dict[str, str]:
+    """Name to digest of all that decides what is learnt."""
+    rows = [pair.columns() for pair in task.pairs]
+    course = task.section.model_dump(mode="json", exclude={"checkpoint_steps", "safety", "hardware"})
     return {
-        "dataset": digest_value([rows, [list(e.input_ids) for e in watched]]),
-        "base model": digest_value(digest_files(base, leave_out=frozenset({"manifest.json"}))),
+        "dataset": digest_value([rows, [list(e.input_ids) for e in task.watched]]),
+        "base model": digest_value(digest_files(task.base, leave_out=frozenset({"manifest.json"}))),
         "tuning section": digest_value(course),
-        "seed": str(seed),
-        "adapter it starts from": digest_value(digest_files(adapter)) if adapter else "none",
+        "seed": str(task.seed),
+        "adapter it starts from": digest_value(digest_files(task.adapter)) if task.adapter else "none",
     }

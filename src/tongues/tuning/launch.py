@@ -105,6 +105,13 @@ def report_failure(error: TonguesError) -> None:
         path.write_text(json.dumps(told | {"exit_code": error.exit_code}), encoding="utf-8")
 
 
+def leave_to_torchrun(error: Exception) -> None:
+    """Leave an error where a torchrun that somebody else has started looks for why a process ended."""
+    from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+
+    get_error_handler().record_exception(error)
+
+
 def first_failure(folder: Path, error: Any) -> TonguesError:
     """A process that the system has killed; else the lowest one's own words; else an exit code.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tongues.core.languages import language
 from tongues.core.recipe import TuningSection
-from tongues.tuning.sft import TuningResult
+from tongues.tuning.result import TuningResult
 
 CARD_NAME = "README.md"
 _FEW_ROWS = 1000

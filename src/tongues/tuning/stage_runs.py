@@ -28,7 +28,8 @@ from tongues.tuning.curriculum import Job, Stage, check_stages
 from tongues.tuning.dpo import train_preference
 from tongues.tuning.merge import merge
 from tongues.tuning.ranks import Ranks
-from tongues.tuning.sft import TuningResult, train
+from tongues.tuning.result import TuningResult
+from tongues.tuning.sft import train
 
 ADAPTER, MERGED, CHECKPOINTS, STAGES = "adapter", "merged", "checkpoints", "stages"
 _ONE_NODE = (

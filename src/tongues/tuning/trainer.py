@@ -13,8 +13,8 @@ from typing import Any
 
 from tongues.core.errors import TuningError
 from tongues.tuning.answer_loss import summed_nll
+from tongues.tuning.divided import DividedModel
 from tongues.tuning.masks import IGNORED
-from tongues.tuning.sharding import load_optimiser, save_optimiser, shard, whole_weights
 
 # Attributes with which some architectures scale or bend their logits: there TRL's own head is used.
 _HEAD_SCALES = (
@@ -27,6 +27,59 @@ _HEAD_SCALES = (
 )
 
 
+class AnswerLoss:
+    """SFT on given labels: the mean negative log-likelihood of the labelled tokens.
+
+    It stands before TRL's trainer among the bases of `trainer_class`.
+    """
+
+    accelerator: Any
+    args: Any
+    state: Any
+    compute_loss_context_manager: Callable[[], Any]
+    _prepare_inputs: Callable[[Any], Any]
+    last_good: Callable[[], Path | None]
+    loader: Callable[[int, int], Any]
+    """Rank and number of processes to a `tongues.tuning.batches.step_loader`."""
+
+    def get_train_dataloader(self) -> Any:
+        """One item per optimiser step; each process reads its own share."""
+        return self.loader(self.accelerator.process_index, self.accelerator.num_processes)
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+        """All passes of one optimiser step, as if they were one.
+
+        Each is summed over its labelled tokens and divided by those of the whole step, on all
+        processes; gradients meet once, with the last pass.
+        """
+        import torch
+
+        model.train()
+        inputs = self._prepare_inputs(inputs)
+        ranks, passes = self.accelerator.num_processes, inputs["passes"]
+        total = torch.zeros((), device=self.args.device)
+        for number, one in enumerate(passes, start=1):
+            with self.accelerator.no_sync(model) if number < len(passes) else nullcontext():
+                total += self._pass(model, one, ranks / inputs["label_tokens"])
+        # Of several processes all see it in the step's logged loss, and stop together.
+        if ranks == 1 and not torch.isfinite(total):
+            raise diverged(self.state.global_step + 1, f"loss {float(total)}", self.last_good())
+        return total
+
+    def _pass(self, model: Any, one: Any, weight: float) -> Any:
+        """Forwards and backwards through one pass; its part of the step's loss."""
+        with self.compute_loss_context_manager():
+            loss = answer_nll(model, one) * weight
+        self.accelerator.backward(loss)
+        return loss.detach()
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """A checkpoint needs none."""
+
+    def _send_telemetry(self) -> None:
+        """Nothing about a run leaves the machine."""
+
+
 @cache
 def trainer_class(*, divided: bool = False) -> Any:
     """The trainer; a function, because importing TRL takes seconds.
@@ -34,91 +87,10 @@ def trainer_class(*, divided: bool = False) -> Any:
     Args:
         divided: whether its model's weights are divided among the processes.
     """
-    import torch
     from trl import SFTTrainer
 
-    class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
-        """SFT on given labels: the mean negative log-likelihood of the labelled tokens."""
-
-        last_good: Callable[[], Path | None]
-        loader: Callable[[int, int], Any]
-        """Rank and number of processes to a `tongues.tuning.batches.step_loader`."""
-
-        def get_train_dataloader(self) -> Any:
-            """One item per optimiser step; each process reads its own share."""
-            return self.loader(self.accelerator.process_index, self.accelerator.num_processes)
-
-        def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
-            """All passes of one optimiser step, as if they were one.
-
-            Each is summed over its labelled tokens and divided by those of the whole step, on all
-            processes; gradients meet once, with the last pass.
-            """
-            model.train()
-            inputs = self._prepare_inputs(inputs)
-            ranks, passes = self.accelerator.num_processes, inputs["passes"]
-            total = torch.zeros((), device=self.args.device)
-            for number, one in enumerate(passes, start=1):
-                waits = self.accelerator.no_sync(model) if number < len(passes) else nullcontext()
-                with waits:
-                    with self.compute_loss_context_manager():
-                        loss = answer_nll(model, one) * (ranks / inputs["label_tokens"])
-                    self.accelerator.backward(loss)
-                total += loss.detach()
-            # Of several processes all see it in the step's logged loss, and stop together.
-            if ranks == 1 and not torch.isfinite(total):
-                raise diverged(self.state.global_step + 1, f"loss {float(total)}", self.last_good())
-            return total
-
-        def _move_model_to_device(self, model: Any, device: Any) -> None:
-            if not divided:  # else it gets there a layer at a time
-                super()._move_model_to_device(model, device)
-
-        def divide_model(self, checkpoint: Path | None) -> None:
-            """Divide the model among the processes, with the weights of a checkpoint that is gone on from."""
-            if checkpoint:
-                super()._load_from_checkpoint(str(checkpoint))
-            shard(self.model)
-            self.is_distributed_loading_by_transformers = True  # nobody wraps it again
-
-        def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-            """Weights of a divided model come together first."""
-            if not divided:
-                super().save_model(output_dir, _internal_call)
-                return
-            weights = whole_weights(self.model)
-            if self.args.should_save:
-                self._save(output_dir, state_dict=weights)
-
-        def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-            if not divided:
-                super()._save_optimizer_and_scheduler(output_dir)
-                return
-            folder, writes = Path(output_dir), self.args.should_save
-            save_optimiser(self.model, self.optimizer.optimizer, folder / "optimizer.pt", writes=writes)
-            if writes:
-                torch.save(self.lr_scheduler.state_dict(), folder / "scheduler.pt")
-
-        def _load_from_checkpoint(self, checkpoint: str, model: Any = None) -> None:
-            if not divided:  # else `divide_model` has loaded it
-                super()._load_from_checkpoint(checkpoint, model)
-
-        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-            if not divided or checkpoint is None:
-                super()._load_optimizer_and_scheduler(checkpoint)
-                return
-            folder, reads = Path(checkpoint), self.args.should_save
-            load_optimiser(self.model, self.optimizer.optimizer, folder / "optimizer.pt", reads=reads)
-            schedule = torch.load(folder / "scheduler.pt", map_location="cpu", weights_only=True)
-            self.lr_scheduler.load_state_dict(schedule)
-
-        def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-            """A checkpoint needs none."""
-
-        def _send_telemetry(self) -> None:
-            """Nothing about a run leaves the machine."""
-
-    return AnswerTrainer
+    ours = (DividedModel, AnswerLoss) if divided else (AnswerLoss,)
+    return type("AnswerTrainer", (*ours, SFTTrainer), {})
 
 
 def diverged(step: int, seen: str, last_good: Path | None) -> TuningError:

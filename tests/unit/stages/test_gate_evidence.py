@@ -1,5 +1,6 @@
 """Contamination and the gate's evidence at the level of stages: finished folders in, a decision out."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -34,16 +35,25 @@ def dataset(given: Given, workspace: Workspace, asked: str, **facts: object) -> 
     return workspace.finish("assemble", recipe=given.recipe, inputs={}, params=[asked, facts], work=work)
 
 
-def tuned(given: Given, workspace: Workspace, data: Output | None, parity: float | None = 1.0) -> Output:
+def tuned(
+    given: Given,
+    workspace: Workspace,
+    data: Output | None,
+    parity: float | None = 1.0,
+    vllm: float | None = None,
+) -> Output:
     """A model that says what it was trained on, and how it was held against it."""
+    served = {} if vllm is None else {"vllm": {"merged": {"agreement": vllm}}}
 
     def work(folder: Path) -> Report:
         (folder / "weights.txt").write_text("w", encoding="utf-8")
         facts = {} if data is None else {"dataset_uri": data.uri}
-        return Report(facts=facts, observed={} if parity is None else {"parity": {"agreement": parity}})
+        return Report(
+            facts=facts, observed={} if parity is None else {"parity": {"agreement": parity, **served}}
+        )
 
     inputs: dict[str, Output | str] = {} if data is None else {"dataset": data}
-    return workspace.finish("finetune", recipe=given.recipe, inputs=inputs, params=parity, work=work)
+    return workspace.finish("finetune", recipe=given.recipe, inputs=inputs, params=[parity, vllm], work=work)
 
 
 def evaluated(given: Given, workspace: Workspace) -> Output:
@@ -132,6 +142,18 @@ def test_decision_on_a_model_of_unknown_origin_refuses(
     assert [c.name for c in said.clauses if not c.passed] == [
         {"parity": "min_parity", "data": "licences"}[gap]
     ]
+
+
+@pytest.mark.parametrize(("vllm", "passes"), [(None, False), (0.9, False), (0.99, True)])
+def test_decision_on_a_model_that_vllm_had_to_answer_like_takes_its_word(
+    measured: Given, workspace: Workspace, vllm: float | None, passes: bool
+) -> None:
+    safety = measured.recipe.tuning.safety.model_copy(update={"parity": "vllm"})
+    tuning = measured.recipe.tuning.model_copy(update={"safety": safety})
+    given = dataclasses.replace(measured, recipe=measured.recipe.model_copy(update={"tuning": tuning}))
+    model = tuned(given, workspace, dataset(given, workspace, "Hola"), vllm=vllm)
+    said = decision(given, workspace, model, evaluated(given, workspace))
+    assert [c.name for c in said.clauses if not c.passed] == ([] if passes else ["min_parity"])
 
 
 def test_evaluation_without_a_comparison_says_what_to_run(given: Given, workspace: Workspace) -> None:

@@ -14,7 +14,8 @@ from tongues.core.recipe import StageSection, TakeSection, TuningSection
 from tongues.core.records import Record
 from tongues.tuning.curriculum import Job, plan_stages, takes
 from tongues.tuning.eviction import Eviction
-from tongues.tuning.merge import merge, parity, parity_of_full
+from tongues.tuning.merge import merge
+from tongues.tuning.parity import parity, parity_of_full
 from tongues.tuning.sft import train
 from tongues.tuning.stage_runs import StageResult, run_stages, scratch, unused
 
@@ -143,7 +144,7 @@ def test_merging_stage_gives_one_adapter_for_the_base_that_holds_both(
     assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["r"] == 8
     merge(tiny_base, tmp_path / "adapter", tmp_path / "merged")
     alike = parity(tiny_base, tmp_path / "adapter", tmp_path / "merged", ["Count to 3, please"])
-    assert alike.agreement == 1
+    assert alike.likeness.agreement == 1
     # The whole is what the last stage was measured as: train for no step on top of it and measure.
     again = train(
         train_records=staged,
@@ -173,7 +174,7 @@ def test_full_curriculum_hands_its_weights_on(
     )
     assert two.training.validation_loss_before == one.training.validation_loss
     trained = two.folder / "checkpoints" / "checkpoint-4"
-    assert parity_of_full(tiny_base, trained, tmp_path / "merged", ["Bon dia"]).agreement == 1
+    assert parity_of_full(tiny_base, trained, tmp_path / "merged", ["Bon dia"]).likeness.agreement == 1
 
 
 @pytest.mark.parametrize("adapter", ["continue", "merge"])

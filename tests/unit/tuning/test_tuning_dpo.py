@@ -15,7 +15,8 @@ from tongues.core.records import Record
 from tongues.tuning.dpo import train_preference
 from tongues.tuning.models import load_model, load_tokenizer
 from tongues.tuning.pairs import encode_pairs
-from tongues.tuning.sft import TuningResult, train
+from tongues.tuning.result import TuningResult
+from tongues.tuning.sft import train
 
 SECTION = TuningSection.model_validate(
     {

@@ -25,7 +25,7 @@ from tongues.tuning.eviction import Eviction
 from tongues.tuning.health import LossWatch, Watchdog
 from tongues.tuning.launch import first_failure, report_failure
 from tongues.tuning.ranks import Ranks
-from tongues.tuning.sft import TuningResult
+from tongues.tuning.result import TuningResult
 
 run = partial(run_watched, validation_records=[])
 
@@ -113,7 +113,7 @@ def test_of_several_processes_the_one_that_failed_is_told_before_those_it_left(
         report_failure(error)
     failed = ChildFailedError("rank", {rank: _exited(rank, told[rank].exit_code) for rank in (0, 1)})
     raised = first_failure(tmp_path, failed)
-    assert (raised.what, raised.fix, raised.exit_code) == ("the disk is full", "room", 1)
+    assert (raised.what, raised.fix, raised.exit_code) == ("the disk is full", "make room", 1)
 
 
 def _exited(rank: int, code: int) -> ProcessFailure:

@@ -12,7 +12,8 @@ from tongues.core.digests import digest_files
 from tongues.core.errors import TuningError
 from tongues.core.recipe import LoraSection, TuningSection
 from tongues.core.records import Record
-from tongues.tuning.merge import _round_to_bf16, merge, parity, parity_of_full
+from tongues.tuning.merge import _round_to_bf16, merge
+from tongues.tuning.parity import parity, parity_of_full
 from tongues.tuning.sft import train
 
 PROMPTS = ["Count to 3, please", "Bon dia"]
@@ -62,8 +63,8 @@ def test_merge_keeps_a_change_smaller_than_the_rounding_step(
     merge(bf16_base, adapter, tmp_path / "merged")
     result = parity(bf16_base, adapter, tmp_path / "merged", PROMPTS)
     assert result.fold == pytest.approx(1, abs=0.02)
-    assert result.prompts == 2
-    assert result.tokens == 48
+    assert result.likeness.prompts == 2
+    assert result.likeness.tokens == 48
 
 
 def test_merge_rounding_is_right_on_average_and_leaves_bf16_numbers_alone() -> None:
@@ -207,7 +208,7 @@ def test_parity_of_full_weights_allows_rounding_and_nothing_more(
     trained, merged = fully / "checkpoints" / "checkpoint-8", tmp_path / "merged"
     shutil.copytree(fully / "merged", merged)
     result = parity_of_full(bf16_base, trained, merged, PROMPTS)
-    assert 0 < result.max_difference < 0.5
+    assert 0 < result.likeness.max_difference < 0.5
     weights = load_file(merged / "model.safetensors")
     assert {str(w.dtype) for w in weights.values()} == {"torch.bfloat16"}
     weights["model.norm.weight"] *= 1.1

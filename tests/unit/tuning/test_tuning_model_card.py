@@ -7,7 +7,7 @@ import yaml
 
 from tongues.core.recipe import LoraSection, TuningSection
 from tongues.tuning.model_card import CardFacts, model_card, with_results
-from tongues.tuning.sft import TuningResult
+from tongues.tuning.result import TuningResult
 
 STAGES: list[dict[str, Any]] = [
     {"name": "english", "kind": "supervised", "records": 40, "steps": 5, "tokens": 900},

@@ -10,10 +10,12 @@ from tongues.core.errors import PreflightError
 from tongues.core.recipe import LoraSection, TuningSection
 from tongues.core.records import Record
 from tongues.tuning.adapter import add_up
-from tongues.tuning.merge import merge, parity, parity_of_full
+from tongues.tuning.merge import merge
 from tongues.tuning.models import load_model
 from tongues.tuning.modes import trainable_model
-from tongues.tuning.sft import TuningResult, train
+from tongues.tuning.parity import parity, parity_of_full
+from tongues.tuning.result import TuningResult
+from tongues.tuning.sft import train
 
 PROMPTS = ["Count to 3, please", "Bon dia"]
 SIZES: dict[str, Any] = {"max_steps": 4, "epochs": 5, "batch_rows": 4, "precision": "fp32"}
@@ -64,7 +66,7 @@ def test_each_variant_learns_and_merges_whole(
     merge(tiny_base, tmp_path / "adapter", tmp_path / "merged")
     alike = parity(tiny_base, tmp_path / "adapter", tmp_path / "merged", PROMPTS)
     assert alike.fold == pytest.approx(1, abs=1e-3)
-    assert alike.agreement == 1
+    assert alike.likeness.agreement == 1
 
 
 def test_rslora_scales_by_the_root_of_the_rank(tiny_base: Path) -> None:
@@ -85,7 +87,7 @@ def test_full_mode_moves_every_weight_and_leaves_no_adapter(
     assert all(not bool((before[name] == after[name]).all()) for name in before)
     trained = tmp_path / "checkpoints" / "checkpoint-4"
     alike = parity_of_full(tiny_base, trained, tmp_path / "merged", PROMPTS)
-    assert (alike.agreement, alike.max_difference) == (1, 0)
+    assert (alike.likeness.agreement, alike.likeness.max_difference) == (1, 0)
 
 
 def test_full_mode_resumed_is_the_uninterrupted_run(

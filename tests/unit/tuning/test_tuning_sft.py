@@ -15,7 +15,8 @@ from tongues.core.recipe import LoraSection
 from tongues.core.records import Record
 from tongues.tuning.masks import Example, encode
 from tongues.tuning.models import load_model, load_tokenizer
-from tongues.tuning.sft import TuningResult, train
+from tongues.tuning.result import TuningResult
+from tongues.tuning.sft import train
 
 
 def losses(out: Path) -> list[tuple[int, float]]:

@@ -86,6 +86,10 @@ class SafetySection(Section):
     """But never before so many seconds."""
     grace_s: Weight = 30.0
     """Seconds between SIGTERM and SIGKILL (Kubernetes: terminationGracePeriodSeconds)."""
+    parity: Literal["auto", "transformers", "vllm"] = "auto"
+    """What has to answer like the trained weights before the result counts. transformers: the weights
+    written, in transformers; vllm: these and the adapter in vLLM besides; "auto" asks vLLM, where it is
+    installed, for the one of the two that serving.mode serves."""
 
 
 class HardwareSection(Section):
