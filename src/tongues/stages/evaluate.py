@@ -122,8 +122,18 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
     return Evaluation.of(output)
 
 
-def score(given: Given, workspace: Workspace, model: Output, suite: Suite, role: Role) -> Output:
+def score(
+    given: Given, workspace: Workspace, model: Output, suite: Suite, role: Role, name: str = ""
+) -> Output:
     """Score one model; the same weights on the same suite are scored once, whatever their role.
+
+    Args:
+        given: the recipe.
+        workspace: where samples are kept.
+        model: a base model or a finetune folder.
+        suite: what it is asked.
+        role: what it stands for.
+        name: for people; the recipe's own for that role when empty.
 
     Returns:
         A folder with ``scores.json`` and ``samples/``.
@@ -138,7 +148,7 @@ def score(given: Given, workspace: Workspace, model: Output, suite: Suite, role:
             scores = score_model(
                 weights_folder(model),
                 role=role,
-                name=_name(given, role),
+                name=name or _name(given, role),
                 model_sha256=weights_sha256(model),
                 suite=suite,
                 section=section,
