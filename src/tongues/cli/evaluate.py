@@ -1,4 +1,4 @@
-"""`tongues evaluate`: base against tuned, per language; one model or endpoint; two runners; released files."""
+"""`tongues evaluate`: base against tuned, per language; one model; an endpoint; two runners; files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

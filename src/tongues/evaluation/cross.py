@@ -11,7 +11,7 @@ import hashlib
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from tongues.evaluation.items import LETTERS
 from tongues.evaluation.metrics import share, together
 from tongues.evaluation.runner import Done, Runner
 from tongues.evaluation.samples import Sample
-from tongues.evaluation.sets import ByLang
+from tongues.evaluation.sets import ByLang, Question
 
 WORDINGS = (
     "Answer the question by naming one of the choices.",
@@ -97,6 +97,10 @@ class CrossSet:
         """At most so many items in each language, the same ones in all."""
         chosen = drawn(len(next(iter(self.items.values()))), items)
         return dataclasses.replace(self, items={la: [i[n] for n in chosen] for la, i in self.items.items()})
+
+    def questions(self) -> Iterator[Question]:
+        """The questions without context and choices; one id in all languages."""
+        return (Question(lang, i.id, i.question) for lang, items in self.items.items() for i in items)
 
     def ask(
         self, model: Callable[[], Runner], langs: Sequence[str], max_new_tokens: int, done: Done

@@ -94,7 +94,7 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
     """
     suite = open_suite(given, workspace)
     models = _models(given, workspace, tuned, base)
-    searched = contamination(given, workspace, tuned)
+    searched = contamination(given, workspace, tuned, suite.sets)
     scored = {role: score(given, workspace, model, suite, role) for role, model in models.items()}
     judged = judge(given, workspace, suite, scored)
 

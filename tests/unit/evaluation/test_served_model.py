@@ -172,7 +172,7 @@ def test_agreement_names_the_items_on_which_runners_differ(local: LocalModel, tm
 
 
 def test_agreement_tells_other_words_from_another_score_and_keeps_both(tmp_path: Path) -> None:
-    """Other words may count the same, in F1 as in the language of the answer; nothing known compares words."""
+    """Other words may count the same; where nothing is known right, words are compared."""
     pairs = [
         (("qa", "es"), {"correct": False, "f1": 0.5}, {"correct": False, "f1": 0.5}),
         (("math", "es"), {"correct": True}, {"correct": False}),
