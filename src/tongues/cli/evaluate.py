@@ -17,6 +17,13 @@ def evaluate(
         Path | None,
         typer.Option(help="Released judgements (JSON): read the ratings from the prose and average."),
     ] = None,
+    item_logs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Answers item by item in several languages (SeaEval's logs, or rows; JSON or JSONL): "
+            "accuracy, consistency and AC3 for every s. Give it once per wording: the median is taken."
+        ),
+    ] = None,
     endpoint: Annotated[
         str | None,
         typer.Option(help="Measure a served model on the recipe's suite instead: its address, up to /v1."),
@@ -45,14 +52,18 @@ def evaluate(
     as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:
     """Score the tuned model against the base model and the champion, per language."""
-    if [recipe, judgements, agreement].count(None) != 2:
-        raise typer.BadParameter("give one of: a recipe, --judgements FILE, --agreement FOLDER FOLDER")
+    if [recipe, judgements, item_logs or None, agreement].count(None) != 3:
+        raise typer.BadParameter(
+            "give one of: a recipe, --judgements FILE, --item-logs FILE, --agreement FOLDER FOLDER"
+        )
     if endpoint and not (recipe and served):
         raise typer.BadParameter("--endpoint needs a recipe, whose suite is asked, and --served NAME")
     if model and (endpoint or not recipe):
         raise typer.BadParameter("--model needs a recipe, whose suite is asked, and no --endpoint")
     if judgements is not None:
         _judgements(judgements, as_json)
+    elif item_logs:
+        _item_logs(item_logs, as_json)
     elif agreement is not None:
         _agreement(agreement, out, as_json)
     elif recipe is not None and endpoint:
@@ -129,4 +140,23 @@ def _judgements(path: Path, as_json: bool) -> None:
     ]
     terminal.show(
         means, as_json=as_json, human=lambda: terminal.table("Ratings", ("category", "mean", "n"), rows)
+    )
+
+
+def _item_logs(paths: list[Path], as_json: bool) -> None:
+    from tongues.evaluation.item_logs import item_log_figures, median_figures, read_item_log
+
+    logs = {str(path): item_log_figures(read_item_log(path), str(path)) for path in paths}
+    found = median_figures(list(logs.values()))
+    several = len(logs) > 1
+    columns = ("measure", *(Path(name).name for name in logs), *(["median"] if several else []), "n")
+    rows = [
+        (name, *(log[name].value for log in logs.values()), *([one.value] if several else []), one.n)
+        for name, one in found.items()
+    ]
+    plain = {name: {k: m.model_dump(mode="json") for k, m in log.items()} for name, log in logs.items()}
+    terminal.show(
+        {"logs": plain, "median": {k: m.model_dump(mode="json") for k, m in found.items()}},
+        as_json=as_json,
+        human=lambda: terminal.table("Answers item by item", columns, rows),
     )

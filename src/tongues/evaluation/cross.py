@@ -138,7 +138,7 @@ class CrossSet:
 
     def _sample(self, lang: str, wording: int, item: CrossItem, prompt: str, text: str) -> Sample:
         said = mapped(text, item.options)
-        got = said or _drawn_letter(f"{item.id} {lang} {wording}", len(item.options))
+        got = said or drawn_letter(f"{item.id} {lang} {wording}", len(item.options))
         return Sample(
             self.name, lang, f"{item.id}/{wording + 1}", prompt, item.answer, got, got == item.answer,
             got_norm=said or "", options=item.options, whole=text,
@@ -181,7 +181,8 @@ def _within(option: str, sentence: str) -> bool:
     return option.strip(" .。") in sentence
 
 
-def _drawn_letter(what: str, options: int) -> str:
+def drawn_letter(what: str, options: int) -> str:
+    """The letter of an option, drawn by the digest of what it is drawn for."""
     return LETTERS[int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], "big") % options]
 
 
