@@ -37,7 +37,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="Measure one model alone with the recipe's runner: base, models:/NAME@ALIAS, "
-            "models:/NAME/VERSION, or the URI of a finished finetune folder."
+            "models:/NAME/VERSION, the URI of a finished finetune folder, or RECIPE.yaml#VARIANT."
         ),
     ] = None,
     agreement: Annotated[

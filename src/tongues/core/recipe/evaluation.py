@@ -216,7 +216,8 @@ class EvaluationSection(Section):
     """Who rates the answers to open questions; nobody when absent."""
     compare_with: dict[OtherRole, str] = Field(default={})
     """Further models of the comparison, such as one that was tuned on English only: a name for it to
-    models:/NAME@ALIAS, models:/NAME/VERSION, or the URI of a finished finetune folder."""
+    models:/NAME@ALIAS, models:/NAME/VERSION, the URI of a finished finetune folder, or a recipe whose model
+    is finished in the same workspace: RECIPE.yaml#VARIANT, or #VARIANT for one of this recipe."""
 
     @model_validator(mode="after")
     def _allowed_to_run(self) -> Self:
