@@ -52,7 +52,7 @@ def _samples(texts: dict[str, str], shift: int) -> list[Sample]:
                     line_langs=(spoken, spoken, "en" if i % 4 == 0 else lang),
                 ),
                 Sample(
-                    "code", lang, f"p{i}", f"def f():\n    # {text}", "", f"def f(): return {HOSTILE!r}", right,
+                    "code", lang, f"p{i}", f"def f():\n    # {text}", "", f"def f(): {HOSTILE}", right,
                     ended="passed" if right else "time", reference_ended="passed",
                 ),
             ]  # fmt: skip
