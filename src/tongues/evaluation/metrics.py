@@ -26,6 +26,7 @@ FORMULAS = {
     "f1": "mean over items of 2pr/(p+r) of tokens, best known answer; arXiv 1606.05250; bootstrap",
     "pass_at_1": "programs that pass all tests of their task / n, one greedy program each; arXiv 2107.03374; "
     "Wilson 95 %",
+    "chrf, bleu, ter": "corpus scores by sacrebleu, see the signatures; bootstrap",
     "bootstrap": f"percentile, {RESAMPLES} resamples over items, seed {SEED}",
 }
 

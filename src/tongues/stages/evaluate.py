@@ -16,6 +16,7 @@ from tongues.data.language_id import RestrictedIdentifier
 from tongues.evaluation.chains import PLAIN, AnswerFormat
 from tongues.evaluation.compare import Answers
 from tongues.evaluation.comparison import AllCompared, Compared, compare_all
+from tongues.evaluation.metrics import FORMULAS
 from tongues.evaluation.report import write_report
 from tongues.evaluation.samples import read_samples
 from tongues.evaluation.score import SAMPLES_FOLDER, SCORES_NAME, score_model, settings
@@ -165,6 +166,7 @@ def score(
         "suite_sha256": suite.sha256,
         "suite": suite.name,
         "runner": section.runner,
+        "formulas": FORMULAS,  # what is measured otherwise, or in addition, is measured anew
         "answers": answers.worded("{prompt}", next(iter(suite.languages))),
         "chain_tokens": section.chain_tokens if answers.kind == "taco" else None,
     }
