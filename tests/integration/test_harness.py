@@ -102,7 +102,14 @@ def test_shots_without_enough_examples_are_refused() -> None:
     about = standard_suite("sphinx").get("xcopa").with_shots(3)
     rows = [xcopa_row(n) for n in range(4)]
     with pytest.raises(EvaluationError, match="xcopa_it: 3 shots, 2 examples"):
-        open_harness_set(about, {"it": rows}, examples={"it": rows[:2]})
+        open_harness_set(about, {"it": rows[2:]}, examples={"it": rows[:2]})
+
+
+def test_shots_that_show_the_answer_to_what_is_asked_are_refused() -> None:
+    about = standard_suite("sphinx").get("xcopa").with_shots(2)
+    rows = [xcopa_row(n) for n in range(4)]
+    with pytest.raises(EvaluationError, match="xcopa_it: 1 of the examples are asked, too"):
+        open_harness_set(about, {"it": rows[:3]}, examples={"it": rows[2:]})
 
 
 def test_examples_of_a_set_with_parts_are_those_of_the_part() -> None:

@@ -270,13 +270,12 @@ def _from_rows(config: Mapping[str, Any], rows: Rows, examples: Rows, shots: int
     """What replaces the hub's data set: rows as the split that is evaluated, and examples for the shots.
 
     Raises:
-        EvaluationError: there are fewer examples than shots.
+        EvaluationError: there are fewer examples than shots, or one of them is asked, too.
     """
     from datasets import Dataset, DatasetDict
 
-    if len(examples) < shots:
-        fix = "give enough rows under shots_uri, in every language"
-        raise EvaluationError(f"{config['task']}: {shots} shots, {len(examples)} examples", fix=fix)
+    if shots:
+        _check_examples(str(config["task"]), rows, examples, shots)
     split = config.get("test_split") or config["validation_split"]
     found = DatasetDict({split: Dataset.from_list([dict(row) for row in rows])})
     if shots:
@@ -287,6 +286,16 @@ def _from_rows(config: Mapping[str, Any], rows: Rows, examples: Rows, shots: int
         "validation_split": None if config.get("test_split") else split,
     }
     return {"custom_dataset": lambda **_: found, **others, **kept}
+
+
+def _check_examples(task: str, rows: Rows, examples: Rows, shots: int) -> None:
+    if len(examples) < shots:
+        fix = "give enough rows under shots_uri, in every language"
+        raise EvaluationError(f"{task}: {shots} shots, {len(examples)} examples", fix=fix)
+    asked = {digest_value(dict(row)) for row in rows}
+    if known := sum(digest_value(dict(row)) in asked for row in examples):
+        fix = "give other rows under shots_uri: they show the answers"
+        raise EvaluationError(f"{task}: {known} of the examples are asked, too", fix=fix)
 
 
 def _counted(samples: Sequence[Mapping[str, Any]], filter: str) -> list[Mapping[str, Any]]:
