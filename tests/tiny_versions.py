@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.tiny_models import make_tiny_base
+from tongues.core.comparison import Contamination, Exposure
 from tongues.core.recipe import GateSection, RegistrySection
 from tongues.core.recipe_file import load_recipe
 from tongues.core.scores import Measurement, Scores
@@ -33,7 +34,19 @@ evaluation: {suite: {choices_uri: choices.jsonl}}
 registry: {model: tiny}
 serving: {max_model_len: 512, precision: fp32}
 """
-SOUND = Evidence(parity=1.0, lineage_faults=(), base_licence="MIT", data_licences=("CC0-1.0",))
+SEARCHED = Contamination(
+    dataset_sha256="7" * 64,
+    records=3,
+    rule="r",
+    exposures=tuple(
+        Exposure(task=task, lang=lang, items=60, direct=0, translated=0)
+        for task in ("choices", "open", "translation")
+        for lang in ("en", "es")
+    ),
+)
+SOUND = Evidence(
+    parity=1.0, lineage_faults=(), base_licence="MIT", data_licences=("CC0-1.0",), contamination=SEARCHED
+)
 QUESTIONS = ("Good morning, how are you?", "one two three")
 
 

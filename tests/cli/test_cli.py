@@ -152,3 +152,32 @@ def test_evaluate_judgements_reads_the_prose(tmp_path):
     assert code == 0
     assert answer["overall"] == {"mean": 6.0, "n": 3}
     assert answer["categories"]["writing"] == {"mean": 8.0, "n": 2}
+
+
+def test_evaluate_item_logs_measures_consistency_and_takes_the_median(tmp_path):
+    for number, letters in enumerate(["AAB", "AAA", "BBC"]):
+        rows = [
+            {"id": "1", "lang": lang, "answer": "A", "prediction": letter}
+            for lang, letter in zip(("en", "es", "vi"), letters, strict=True)
+        ]
+        (tmp_path / f"p{number}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    logs = [word for number in range(3) for word in ("--item-logs", f"p{number}.jsonl")]
+    code, out, _ = tongues("evaluate", *logs, "--json", cwd=tmp_path)
+    answer = json.loads(out)
+    assert code == 0 and list(answer["logs"]) == ["p0.jsonl", "p1.jsonl", "p2.jsonl"]
+    assert answer["logs"]["p0.jsonl"]["all/consistency_2"]["value"] == pytest.approx(1 / 3)
+    assert answer["median"]["all/accuracy"]["value"] == pytest.approx(2 / 3)
+    code, _, err = tongues("evaluate", "--item-logs", "none.json", cwd=tmp_path)
+    assert code == 1 and "cannot be read" in err and "SeaEval" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--model", "base"),
+        ("recipe.yaml", "--model", "base", "--endpoint", "http://x/v1", "--served", "m"),
+        ("recipe.yaml", "--item-logs", "x.json"),
+    ],
+)
+def test_evaluate_takes_one_thing_to_measure(arguments):
+    assert tongues("evaluate", *arguments)[0] == 2

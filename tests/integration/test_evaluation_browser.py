@@ -30,7 +30,7 @@ TEXTS = {
 }
 _MORE = "es ca gl eu pt fr it ro de nl sv da fi et lv lt pl cs sk hr sr bg ru uk el tr fa bn te kn ml"
 MANY = TEXTS | {lang: f"{language(lang).name}." for lang in _MORE.split()}
-SECTIONS = "findings heat bars rates consistency judge formats numbers contamination samples"
+SECTIONS = "findings heat gaps bars rates consistency judge formats numbers contamination samples"
 HOSTILE = "<script>document.title = 'taken over'; console.error('ran')</script><img src=http://127.0.0.1:9/x>"
 OPTIONS, LIKELIHOODS = ("1", "2", "3"), (-1.0, -2.0, -3.0, -4.0)
 
@@ -47,8 +47,15 @@ def _samples(texts: dict[str, str], shift: int) -> list[Sample]:
                 Sample(
                     "choices", lang, f"c{i}", text, "A", got, right, got, right, (text, *OPTIONS), LIKELIHOODS
                 ),
-                Sample("open", lang, f"o{i}", text, "", text + HOSTILE, guessed_lang=spoken, confidence=1.0),
-            ]
+                Sample(
+                    "open", lang, f"o{i}", text, "", text + HOSTILE, guessed_lang=spoken, confidence=1.0,
+                    line_langs=(spoken, spoken, "en" if i % 4 == 0 else lang),
+                ),
+                Sample(
+                    "code", lang, f"p{i}", f"def f():\n    # {text}", "", f"def f(): {HOSTILE}", right,
+                    ended="passed" if right else "time", reference_ended="passed",
+                ),
+            ]  # fmt: skip
             if lang != "en":
                 samples.append(
                     Sample("translation", lang, f"t{i}", text, text, text[shift:], guessed_lang=lang)
@@ -64,7 +71,11 @@ def _judged(scores: Scores, rating: float) -> Scores:
         for lang in scores.languages
         for metric, value in (more | {"format_failure_rate": rating / 100}).items()
     }
-    return scores.model_copy(update={"measurements": scores.measurements | found})
+    sizes = [f"cross_mmlu/all/{metric}_{s}" for s in (2, 3, 4) for metric in ("consistency", "ac3")]
+    found |= {name: Measurement(value=0.4, n=150, low=0.3, high=0.5) for name in sizes}
+    unmeasured = {"cross_logiqa": f"no such file: {HOSTILE}"}
+    changed = {"measurements": scores.measurements | found, "unmeasured": unmeasured}
+    return scores.model_copy(update=changed)
 
 
 def write(texts: dict[str, str], roles: tuple[str, ...], out: Path) -> Path:
@@ -107,7 +118,7 @@ def test_report_in_chromium_is_complete_and_silent(
     shown = subprocess.run([*browser, page.as_uri()], capture_output=True, text=True, timeout=200, check=True)
     assert "CONSOLE" not in shown.stderr
     assert "<title>browser: evaluation per language</title>" in shown.stdout
-    assert shown.stdout.count("<svg") == 3 + 2 + 2  # changes, language rates, consistency and AC3
+    assert shown.stdout.count("<svg") == 4 + 2 + 4  # changes, language rates, consistency and AC3 of two sets
     for section in SECTIONS.split():
         assert f'id="{section}"' in shown.stdout
     heat = shown.stdout[shown.stdout.index('id="heat"') : shown.stdout.index('id="bars"')]
@@ -115,4 +126,6 @@ def test_report_in_chromium_is_complete_and_silent(
         assert shown.stdout.count(language(lang).name) > 5
         assert f'<th scope="row">{language(lang).name}</th>' in heat
         assert f'dir="{language(lang).direction}" lang="{lang}"' in shown.stdout
+    assert shown.stdout.count('<table class="matrix">') == 2 * len(roles)  # of answers and of lines
+    assert "✗ time" in shown.stdout and "Consistency over subset size, cross mmlu" in shown.stdout
     assert "<img" not in shown.stdout and "<script" not in shown.stdout

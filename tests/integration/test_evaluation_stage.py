@@ -9,8 +9,10 @@ import pytest
 
 from tests.tiny_models import make_tiny_base
 from tongues.core.recipe_file import parse_recipe
+from tongues.evaluation.samples import read_samples
 from tongues.stages.evaluate import Evaluation, evaluate
 from tongues.stages.given import Given
+from tongues.stages.measure import measure_model
 from tongues.stages.weights import MERGED
 from tongues.stages.workspace import Output, Report, Workspace
 
@@ -114,3 +116,28 @@ def test_evaluate_tuned_model_answers_in_chains_the_base_plainly_and_both_are_ju
     assert kept["contamination"] is None  # these folders do not say what they were trained on
     assert "math/en/accuracy" not in candidate.measurements  # there is no file of that language
     assert evaluation.report.stat().st_size > 10_000
+
+
+def test_one_model_alone_is_measured_with_the_recipes_runner_and_found_again(
+    tmp_path: Path, place: Workspace
+) -> None:
+    rows = [{"id": str(n), "lang": lang, "prompt": f"{lang} {n}?"} for lang in ("en", "es") for n in range(3)]
+    (tmp_path / "open.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (tmp_path / "mgsm_es.tsv").write_text("¿Cuántos son dos y dos?\t4\n", encoding="utf-8")
+    tiny = tmp_path / "tiny"
+    make_tiny_base(tiny)
+    text = RECIPE.format(folder=tmp_path, url="http://127.0.0.1:9/v1").replace("uri: base", f"uri: {tiny}")
+    recipe = parse_recipe(text.encode(), where="test")
+    given = Given(recipe, recipe, "test")
+    scores, folder = measure_model(given, place, "base")
+    assert (scores.role, scores.model) == ("base", "Tiny")
+    assert scores.measurements["open/es/target_language_rate"].n == 3
+    assert "open/es/format_failure_rate" not in scores.measurements  # the base model is asked plainly
+    assert len(read_samples(folder / "samples")) == 7
+    said = list[str]()
+    assert measure_model(given, Workspace(place.uri, say=said.append), "base") == (scores, folder)
+    assert any(line.startswith("score: found finished") for line in said)
+    tuned = model(place, given, "finetune", MERGED, tiny)
+    scores, _ = measure_model(given, place, tuned.uri)
+    assert (scores.role, scores.model) == ("measured", tuned.uri)
+    assert scores.measurements["open/es/format_failure_rate"].value == 1.0  # it is asked for chains

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("vllm", reason="vLLM is not installed: install tongues[serve-cpu]")
 
 from tongues.core.recipe_file import parse_recipe
-from tongues.evaluation.agreement import agreement
+from tongues.evaluation.agreement import agreement, item_agreements
 from tongues.evaluation.compare import by_task
 from tongues.evaluation.samples import read_samples
 from tongues.serving.endpoint import running
@@ -67,7 +67,7 @@ def test_both_runners_choose_and_write_the_same(weights: Path, tmp_path: Path) -
         few = [json.dumps(row) for row in rows if row["lang"] in ("en", "es")]
         (tmp_path / f"{task}.jsonl").write_text("\n".join(few), encoding="utf-8")
     served, local = (samples_of(runner, tmp_path, weights) for runner in ("vllm", "transformers"))
-    found = {(one["task"], one["lang"]): one for one in agreement(local, served)}
+    found = {(one["task"], one["lang"]): one for one in agreement(item_agreements(local, served))}
     assert set(found) == {(task, lang) for task in ("choices", "open") for lang in ("en", "es")}
     for lang in ("en", "es"):
         assert found["choices", lang]["same"].value == 1.0

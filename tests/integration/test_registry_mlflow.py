@@ -13,6 +13,7 @@ pytest.importorskip("mlflow", reason="MLflow is not installed: install tongues[r
 
 import httpx
 
+from tongues.core.comparison import Contamination, Exposure
 from tongues.core.errors import GateRefusedError, RegistryError
 from tongues.core.recipe import GateSection, RegistrySection
 from tongues.core.scores import Measurement, Scores
@@ -110,7 +111,19 @@ def enlist(tracking, model, digit, *, accuracy=0.5, folder=None):
 
 
 def verdict(candidate, reference=None) -> Decision:
-    evidence = Evidence(parity=1.0, lineage_faults=(), base_licence="MIT", data_licences=("CC0-1.0",))
+    exposures = tuple(
+        Exposure(task=task, lang=lang, items=60, direct=0, translated=0)
+        for task in ("choices", "open", "translation")
+        for lang in ("en", *LANGS)
+    )
+    searched = Contamination(dataset_sha256="7" * 64, records=3, rule="r", exposures=exposures)
+    evidence = Evidence(
+        parity=1.0,
+        lineage_faults=(),
+        base_licence="MIT",
+        data_licences=("CC0-1.0",),
+        contamination=searched,
+    )
     policy = GateSection(confidence=0.5)
     return decide(candidate, reference or scores("base", 0.5, "b" * 64), policy, evidence)
 

@@ -75,6 +75,11 @@ class Exposure(BaseModel):
     translated: int = Field(ge=0)
     examples: tuple[str, ...] = ()
 
+    @property
+    def share(self) -> float:
+        """Share of the items that are met in any language, 0..1."""
+        return (self.direct + self.translated) / self.items if self.items else 0.0
+
 
 class Contamination(BaseModel):
     """Overlap of the candidate's training data with the evaluation sets.

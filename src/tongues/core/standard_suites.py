@@ -42,7 +42,10 @@ class HarnessTask(_Data):
         file: where the harness describes it, below its folder of tasks.
         version: the task's own version.
         metric: what decides whether an item is right: "acc" or "exact_match".
+        asks: columns that hold the question, without what stands around it; the training data is searched
+            for them.
         filter: which of the task's readings of an answer counts.
+        shots: examples before each question, where the recipe says nothing else.
         aligned: whether items and their options are the same in all languages, in the same order.
         rows: what a file may hold besides rows as on the hub: "squad" SQuAD's JSON, "mgsm" question, tab,
             answer.
@@ -54,7 +57,9 @@ class HarnessTask(_Data):
     file: str
     version: float
     metric: Literal["acc", "exact_match"]
+    asks: tuple[str, ...] = Field(min_length=1)
     filter: str = "none"
+    shots: int = Field(default=0, ge=0)
     aligned: bool = False
     rows: Literal["hub", "squad", "mgsm"] = "hub"
     part_key: str = ""
@@ -115,8 +120,15 @@ class StandardSet(_Data):
     def measured_by(self) -> str:
         """How, for people."""
         if self.harness:
-            return f"lm-eval {HARNESS_VERSION}: {self.harness.task}, version {self.harness.version:g}"
+            task = f"lm-eval {HARNESS_VERSION}: {self.harness.task}, version {self.harness.version:g}"
+            return f"{task}, {self.harness.shots} shots"
         return "cross-lingual consistency, as SeaEval" if self.cross else f"task {self.fills}"
+
+    def with_shots(self, shots: int | None) -> Self:
+        """The same set with so many examples before each question; its own number where None."""
+        if shots is None or self.harness is None:
+            return self
+        return self.model_copy(update={"harness": self.harness.model_copy(update={"shots": shots})})
 
     def code(self, lang: str) -> str:
         """The set's own code for a language."""

@@ -8,7 +8,7 @@ from typing import Literal
 from tongues.core.languages import language
 from tongues.core.scores import TOGETHER, Measurement, Scores
 from tongues.evaluation.compare import Change
-from tongues.evaluation.measures import Measure
+from tongues.evaluation.measures import Measure, subset_sizes
 from tongues.evaluation.metrics import chance
 
 _WIDTH, _RIGHT, _ROW, _TOP = 340.0, 58.0, 26.0, 8.0
@@ -20,6 +20,7 @@ _SEPARATE_ROWS = 8
 _TICKS = 12
 _CURVES = {"width": 480.0, "left": 52.0, "right": 350.0, "top": 14.0, "bottom": 214.0, "height": 256.0}
 SubsetMetric = Literal["consistency", "ac3"]
+SUBSET_METRICS: tuple[SubsetMetric, ...] = ("consistency", "ac3")
 ROLES = ("base", "champion", "candidate")
 Scale = Callable[[float], float]
 Point = Callable[[int, float], tuple[float, float]]
@@ -175,20 +176,23 @@ def shares(measure: Measure, scores: Sequence[Scores], langs: Sequence[str]) -> 
     return _rows(measure.label, marks, ticks, row + 1, zero=x(0))
 
 
-def subset_curves(title: str, metric: SubsetMetric, scores: Sequence[Scores], options: int) -> Curves | None:
+def subset_curves(
+    title: str, task: str, metric: SubsetMetric, scores: Sequence[Scores], options: int
+) -> Curves | None:
     """Consistency or AC3 over the size of the language subset; None where it was not measured.
 
     Args:
         title: what is shown.
+        task: that has the same questions in all languages.
         metric: name before the size, as in "consistency_3".
         scores: the models.
         options: choices per question, for the chance level.
     """
-    sizes = range(2, len(scores[0].languages) + 2)
-    taken = [one for one in scores if one.get("choices", TOGETHER, f"{metric}_2")]
+    sizes = subset_sizes(scores, task)
+    taken = [one for one in scores if one.get(task, TOGETHER, f"{metric}_2")]
     if not taken:
         return None
-    highest = max(m.high or m.value for one in taken for _, m in _over_sizes(one, metric, sizes))
+    highest = max(m.high or m.value for one in taken for _, m in _over_sizes(one, task, metric, sizes))
     ceiling = nice_ceiling(highest * 100)
     step = (_CURVES["right"] - _CURVES["left"]) / max(len(sizes) - 1, 1)
     per_unit = 100 * (_CURVES["bottom"] - _CURVES["top"]) / ceiling
@@ -196,7 +200,7 @@ def subset_curves(title: str, metric: SubsetMetric, scores: Sequence[Scores], op
     def point(s: int, value: float) -> tuple[float, float]:
         return round(_CURVES["left"] + (s - 2) * step, 1), round(_CURVES["bottom"] - value * per_unit, 1)
 
-    lines = [_curve(one, metric, sizes, point) for one in taken]
+    lines = [_curve(one, task, metric, sizes, point) for one in taken]
     guess = [(s, chance(options, s)[1 if metric == "consistency" else 2]) for s in sizes]
     lines.append(Line("chance", "chance", tuple(point(*g) for g in guess), (), _percentages(guess)))
     levels = [ceiling * part / 4 for part in range(5)]
@@ -209,13 +213,15 @@ def subset_curves(title: str, metric: SubsetMetric, scores: Sequence[Scores], op
     )
 
 
-def _over_sizes(scores: Scores, metric: SubsetMetric, sizes: range) -> list[tuple[int, Measurement]]:
-    found = ((s, scores.get("choices", TOGETHER, f"{metric}_{s}")) for s in sizes)
+def _over_sizes(
+    scores: Scores, task: str, metric: SubsetMetric, sizes: range
+) -> list[tuple[int, Measurement]]:
+    found = ((s, scores.get(task, TOGETHER, f"{metric}_{s}")) for s in sizes)
     return [(s, measurement) for s, measurement in found if measurement is not None]
 
 
-def _curve(scores: Scores, metric: SubsetMetric, sizes: range, point: Point) -> Line:
-    taken = _over_sizes(scores, metric, sizes)
+def _curve(scores: Scores, task: str, metric: SubsetMetric, sizes: range, point: Point) -> Line:
+    taken = _over_sizes(scores, task, metric, sizes)
     upper = [point(s, m.value if m.high is None else m.high) for s, m in taken]
     lower = [point(s, m.value if m.low is None else m.low) for s, m in taken]
     values = [(s, m.value) for s, m in taken]

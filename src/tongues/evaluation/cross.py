@@ -11,7 +11,7 @@ import hashlib
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from tongues.evaluation.items import LETTERS
 from tongues.evaluation.metrics import share, together
 from tongues.evaluation.runner import Done, Runner
 from tongues.evaluation.samples import Sample
-from tongues.evaluation.sets import ByLang
+from tongues.evaluation.sets import ByLang, Question
 
 WORDINGS = (
     "Answer the question by naming one of the choices.",
@@ -98,6 +98,10 @@ class CrossSet:
         chosen = drawn(len(next(iter(self.items.values()))), items)
         return dataclasses.replace(self, items={la: [i[n] for n in chosen] for la, i in self.items.items()})
 
+    def questions(self) -> Iterator[Question]:
+        """The questions without context and choices; one id in all languages."""
+        return (Question(lang, i.id, i.question) for lang, items in self.items.items() for i in items)
+
     def ask(
         self, model: Callable[[], Runner], langs: Sequence[str], max_new_tokens: int, done: Done
     ) -> list[Sample]:
@@ -134,7 +138,7 @@ class CrossSet:
 
     def _sample(self, lang: str, wording: int, item: CrossItem, prompt: str, text: str) -> Sample:
         said = mapped(text, item.options)
-        got = said or _drawn_letter(f"{item.id} {lang} {wording}", len(item.options))
+        got = said or drawn_letter(f"{item.id} {lang} {wording}", len(item.options))
         return Sample(
             self.name, lang, f"{item.id}/{wording + 1}", prompt, item.answer, got, got == item.answer,
             got_norm=said or "", options=item.options, whole=text,
@@ -177,7 +181,8 @@ def _within(option: str, sentence: str) -> bool:
     return option.strip(" .。") in sentence
 
 
-def _drawn_letter(what: str, options: int) -> str:
+def drawn_letter(what: str, options: int) -> str:
+    """The letter of an option, drawn by the digest of what it is drawn for."""
     return LETTERS[int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], "big") % options]
 
 

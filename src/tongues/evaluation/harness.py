@@ -8,7 +8,7 @@ generated as one user turn of the model's chat template, and cut at the task's o
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -22,9 +22,12 @@ from tongues.evaluation.drawing import drawn
 from tongues.evaluation.items import LETTERS
 from tongues.evaluation.runner import Done, Runner
 from tongues.evaluation.samples import Sample
-from tongues.evaluation.sets import ByLang, choice_figures
+from tongues.evaluation.sets import ByLang, Question, choice_figures
 
 Rows = Sequence[Mapping[str, Any]]
+SHOTS_SEED = 1_234
+"""Of the examples that are drawn, which are the same in every process."""
+_EXAMPLES = "examples"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class HarnessSet:
     Args:
         about: the set as its suite has it.
         tasks: language to the harness's tasks by name; several where a set has parts.
-        rows_sha256: digest of the rows, or of the hub's revision.
+        rows_sha256: digest of the rows and examples, or of the hub's revision.
         limit: items per task; None for all.
     """
 
@@ -68,6 +71,22 @@ class HarnessSet:
         parts = max(len(tasks) for tasks in self.tasks.values())
         return dataclasses.replace(self, limit=-(-items // parts))
 
+    def questions(self) -> Iterator[Question]:
+        """The columns that the suite names; translations of an item have its id where the set tells them."""
+        for lang, tasks in self.tasks.items():
+            for name, chosen in self._chosen([lang]).items():
+                docs = tasks[name].eval_docs
+                for number in chosen:
+                    text = " ".join(str(docs[number][column]) for column in self.about.task.asks)
+                    yield Question(lang, self._item_id(lang, name, number, docs[number]), text)
+
+    def _item_id(self, lang: str, task: str, number: int, row: Mapping[str, Any]) -> str:
+        """One id for an item in all languages, where its place or its own id says which one it is."""
+        part = f"{task}-" if len(self.about.task.parts) > 1 else ""
+        if self.about.task.aligned or self.about.task.rows == "mgsm":
+            return f"{part}{number}"
+        return f"{part}{row['id']}" if "id" in row else f"{lang}/{part}{number}"
+
     def ask(
         self, model: Callable[[], Runner], langs: Sequence[str], max_new_tokens: int, done: Done
     ) -> list[Sample]:
@@ -80,6 +99,8 @@ class HarnessSet:
 
         chosen = self._chosen(langs)
         tasks = {name: task for lang in langs for name, task in self.tasks[lang].items()}
+        for task in tasks.values():
+            task.set_fewshot_seed(seed=SHOTS_SEED)  # whatever was drawn before
         found = evaluate(
             lm=_language_model(model(), max_new_tokens, done),
             task_dict={"tasks": tasks, "groups": {}, "group_map": {}},
@@ -100,7 +121,7 @@ class HarnessSet:
 
     def signature(self) -> dict[str, str]:
         """Task, version, template and shots."""
-        how = f"{self.about.measured_by}, 0 shots; text {self.about.text}; {self.about.source}"
+        how = f"{self.about.measured_by}; text {self.about.text}; {self.about.source}"
         templates = {lang: _template(self.about, lang) for lang in self.tasks}
         return {self.name: how} | {f"template of {self.name}/{lang}": t for lang, t in templates.items()}
 
@@ -135,7 +156,10 @@ class HarnessSet:
 
 
 def open_harness_set(
-    about: StandardSet, rows: Mapping[str, Rows] | None = None, hub: tuple[str, str] | None = None
+    about: StandardSet,
+    rows: Mapping[str, Rows] | None = None,
+    hub: tuple[str, str] | None = None,
+    examples: Mapping[str, Rows] | None = None,
 ) -> HarnessSet:
     """Load a set, and build every request once, so that what is wrong shows before a model is asked.
 
@@ -143,21 +167,39 @@ def open_harness_set(
         about: the set.
         rows: language to rows as on the hub; None with `hub`.
         hub: name of the data set on the hub and its revision, for all languages that it has.
+        examples: language to rows that the set's shots are drawn from; None with `hub`, and without shots.
 
     Raises:
-        EvaluationError: the harness is missing or another release, or a task is not what is pinned.
+        EvaluationError: the harness is missing or another release, a task is not what is pinned, or its rows
+            lack the question.
     """
     _check_release()
     task, langs = about.task, list(rows) if rows is not None else list(about.languages)
     tasks = {
         lang: dict(
-            _open_task(about, task, lang, part, None if rows is None else rows[lang], hub)
+            _open_task(about, lang, part, _splits(task, part, lang, rows, examples), hub)
             for part in task.parts
         )
         for lang in langs
     }
-    content = digest_value([hub] if rows is None else {lang: list(found) for lang, found in rows.items()})
-    return HarnessSet(about, tasks, content)
+    content: list[Any] = [hub] if rows is None else [{lang: list(found) for lang, found in rows.items()}]
+    content += [{lang: list(found) for lang, found in examples.items()}] if examples else []
+    return HarnessSet(about, tasks, digest_value(content))
+
+
+def _splits(
+    task: HarnessTask,
+    part: str,
+    lang: str,
+    rows: Mapping[str, Rows] | None,
+    examples: Mapping[str, Rows] | None,
+) -> tuple[Rows, Rows] | None:
+    """The rows of one language and part, and the examples; None where the hub has them."""
+    if rows is None:
+        return None
+    both = rows[lang], (examples or {}).get(lang, ())
+    own, shots = ([row for row in found if not part or row.get(task.part_key) == part] for found in both)
+    return own, shots
 
 
 def _check_release() -> None:
@@ -175,29 +217,37 @@ def _check_release() -> None:
 
 def _open_task(
     about: StandardSet,
-    task: HarnessTask,
     lang: str,
     part: str,
-    rows: Rows | None,
+    splits: tuple[Rows, Rows] | None,
     hub: tuple[str, str] | None,
 ) -> tuple[str, Any]:
     """One task of the harness by its name, on our rows or on the hub's."""
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.tasks._yaml_loader import load_yaml
 
+    task = about.task
     name = task.task.format(code=about.code(lang), part=part)
     config = load_yaml(_description(about, lang, part))
     if (config["task"], float(config["metadata"]["version"])) != (name, task.version):
         raise EvaluationError(f"{name} is not version {task.version:g} in this release of the harness")
-    config = {key: value for key, value in config.items() if key not in {"tag", "group"}} | {"num_fewshot": 0}
+    config = {key: value for key, value in config.items() if key not in {"tag", "group"}}
+    config |= {"num_fewshot": task.shots}
     if hub is not None:
         config |= {"dataset_path": hub[0], "dataset_kwargs": {"revision": hub[1]}}
-    elif rows is not None:
-        own = [row for row in rows if not part or row.get(task.part_key) == part]
-        config |= _from_rows(config, own)
+    elif splits is not None:
+        config |= _from_rows(config, *splits, task.shots)
     loaded = ConfigurableTask(config=config)
+    loaded.set_fewshot_seed(seed=SHOTS_SEED)
     loaded.build_all_requests(limit=None, rank=0, world_size=1)
+    _check_questions(loaded, name, task.asks)
     return name, loaded
+
+
+def _check_questions(task: Any, name: str, columns: Sequence[str]) -> None:
+    """What cannot be searched for in training data is not asked."""
+    if missing := [column for column in columns if column not in task.eval_docs[0]]:
+        raise EvaluationError(f"{name}: rows have no column {', '.join(missing)}, which holds the question")
 
 
 def _description(about: StandardSet, lang: str, part: str) -> Path:
@@ -216,18 +266,36 @@ def _template(about: StandardSet, lang: str) -> str:
     return str(load_yaml(path, resolve_func=False)["doc_to_text"])
 
 
-def _from_rows(config: Mapping[str, Any], rows: Rows) -> dict[str, Any]:
-    """What replaces the hub's data set: the rows as the split that is evaluated, and no other."""
+def _from_rows(config: Mapping[str, Any], rows: Rows, examples: Rows, shots: int) -> dict[str, Any]:
+    """What replaces the hub's data set: rows as the split that is evaluated, and examples for the shots.
+
+    Raises:
+        EvaluationError: there are fewer examples than shots, or one of them is asked, too.
+    """
     from datasets import Dataset, DatasetDict
 
+    if shots:
+        _check_examples(str(config["task"]), rows, examples, shots)
     split = config.get("test_split") or config["validation_split"]
     found = DatasetDict({split: Dataset.from_list([dict(row) for row in rows])})
-    others = {"training_split": None, "fewshot_split": None}
+    if shots:
+        found[_EXAMPLES] = Dataset.from_list([dict(row) for row in examples])
+    others = {"training_split": None, "fewshot_split": _EXAMPLES if shots else None}
     kept = {
         "test_split": config.get("test_split"),
         "validation_split": None if config.get("test_split") else split,
     }
     return {"custom_dataset": lambda **_: found, **others, **kept}
+
+
+def _check_examples(task: str, rows: Rows, examples: Rows, shots: int) -> None:
+    if len(examples) < shots:
+        fix = "give enough rows under shots_uri, in every language"
+        raise EvaluationError(f"{task}: {shots} shots, {len(examples)} examples", fix=fix)
+    asked = {digest_value(dict(row)) for row in rows}
+    if known := sum(digest_value(dict(row)) in asked for row in examples):
+        fix = "give other rows under shots_uri: they show the answers"
+        raise EvaluationError(f"{task}: {known} of the examples are asked, too", fix=fix)
 
 
 def _counted(samples: Sequence[Mapping[str, Any]], filter: str) -> list[Mapping[str, Any]]:

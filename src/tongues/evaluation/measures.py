@@ -1,9 +1,10 @@
 """What is measured in every language: names for people, units, and what an item adds to it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tongues.core.scores import TOGETHER, Measurement, Scores
+from tongues.evaluation.lines import passes_by_line
 from tongues.evaluation.samples import Sample
 
 
@@ -63,6 +64,7 @@ MEASURES = (
         main=False,
     ),
     Measure("translation", "bleu", "Translation, BLEU", "BLEU", *_POINTS, main=False),
+    Measure("translation", "ter", "Translation, TER", "TER", *_POINTS, main=False, better=-1),
     Measure(
         "choices", "accuracy_norm", "Multiple choice, per character", "per character", *_SHARE, main=False
     ),
@@ -72,6 +74,24 @@ MEASURES = (
     Measure("open", "judge", "Judge's rating, 1 to 10", "rating", *_POINTS, main=False),
     Measure(
         "open", "line_language_rate", "Lines in the language asked", "lines as asked", *_SHARE, main=False
+    ),
+    Measure(
+        "open", "line_pass_rate", "Answers with every line in it", "every line as asked", *_SHARE, main=False
+    ),
+    Measure(
+        "open",
+        "word_pass_rate",
+        "Of those, without foreign words",
+        "every word as asked",
+        *_SHARE,
+        main=False,
+    ),
+    Measure("code", "pass_at_1", "Programs that pass (pass@1)", "pass@1", *_SHARE, main=True),
+    Measure(
+        "code", "no_program_rate", "Answers without a program", "no program", *_SHARE, main=False, better=-1
+    ),
+    Measure(
+        "code", "reference_pass_rate", "The set's own programs that pass", "set's own", *_SHARE, main=False
     ),
     Measure(
         "open",
@@ -96,6 +116,9 @@ _OF_ANY_TASK: dict[str, tuple[str, float, str, bool, int]] = {
     "judge": ("judge's rating", *_POINTS, False, 1),
     "target_language_rate": ("in the language asked", *_SHARE, False, 1),
     "line_language_rate": ("lines in the language asked", *_SHARE, False, 1),
+    "line_pass_rate": ("every line in the language asked", *_SHARE, False, 1),
+    "word_pass_rate": ("no foreign word", *_SHARE, False, 1),
+    "language_pass_rate": ("lines and words in the language asked", *_SHARE, False, 1),
     "format_failure_rate": ("chains without an answer", *_SHARE, False, -1),
 }
 """Metric of a task that `MEASURES` does not name: label, factor, unit, whether a main one, direction."""
@@ -133,16 +156,36 @@ def _measure(task: str, metric: str) -> Measure:
     return Measure(task, metric, whole, f"{name} {label}".strip(), factor, unit, main, better)
 
 
+def together_tasks(scores: Iterable[Scores]) -> list[str]:
+    """Tasks with figures over all languages, multiple choice first."""
+    names = {name.split("/")[0] for one in scores for name in one.measurements if f"/{TOGETHER}/" in name}
+    return sorted(names, key=lambda task: (task != "choices", task))
+
+
+def subset_sizes(scores: Iterable[Scores], task: str) -> range:
+    """The subset sizes that consistency was taken for: 2 up to the languages of the task."""
+    prefix = f"{task}/{TOGETHER}/consistency_"
+    found = {int(name.removeprefix(prefix)) for s in scores for name in s.measurements if prefix in name}
+    return range(2, max(found, default=1) + 1)
+
+
 def together_measures(scores: Sequence[Scores]) -> list[Measure]:
-    """Accuracy over all languages, then consistency and AC3 for every subset size."""
-    sizes = range(2, max(len(one.languages) for one in scores) + 2)
-    measures = [Measure("choices", "accuracy", "Accuracy, all languages", "accuracy", *_SHARE, main=False)]
-    for s in sizes:
-        for metric, label in (("consistency", "Consistency"), ("ac3", "AC3")):
-            measures.append(
-                Measure("choices", f"{metric}_{s}", f"{label}, s = {s}", f"{label} {s}", *_SHARE, main=False)
-            )
-    return measures
+    """Per task, accuracy over all languages, then consistency and AC3 for every subset size."""
+    return [measure for task in together_tasks(scores) for measure in _together(scores, task)]
+
+
+def _together(scores: Sequence[Scores], task: str) -> Iterator[Measure]:
+    name = "" if task == "choices" else task.replace("_", " ")
+    head, short = (f"{name[0].upper()}{name[1:]}, " if name else ""), f"{name} ".lstrip()
+
+    def measure(metric: str, label: str, brief: str) -> Measure:
+        label = f"{head}{label[0].lower()}{label[1:]}" if head and label[:3] != "AC3" else f"{head}{label}"
+        return Measure(task, metric, label, f"{short}{brief}", *_SHARE, main=False)
+
+    yield measure("accuracy", "Accuracy, all languages", "accuracy")
+    for s in subset_sizes(scores, task):
+        yield measure(f"consistency_{s}", f"Consistency, s = {s}", f"Consistency {s}")
+        yield measure(f"ac3_{s}", f"AC3, s = {s}", f"AC3 {s}")
 
 
 PER_ITEM: dict[str, Callable[[Sample], float | None]] = {
@@ -152,6 +195,7 @@ PER_ITEM: dict[str, Callable[[Sample], float | None]] = {
     "pass_at_1": lambda sample: _flag(sample.correct),
     "f1": lambda sample: sample.f1 or 0.0,
     "target_language_rate": lambda sample: float(sample.in_asked_language),
+    "line_pass_rate": lambda sample: float(passes_by_line(sample)),
     "format_failure_rate": lambda sample: None if sample.formatted is None else float(not sample.formatted),
 }
 """What a sample adds to a metric that is a mean over items; None where it has no part in it."""

@@ -1,4 +1,4 @@
-"""Metrics as pure functions with their formulas; shares are 0..1, chrF++ and BLEU 0..100.
+"""Metrics as pure functions with their formulas; shares are 0..1, chrF++, BLEU and TER in points.
 
 Every one comes with a 95 % interval: Wilson's for shares of independent items, a percentile
 bootstrap over items for figures that combine languages, sentences or models.
@@ -18,11 +18,15 @@ FORMULAS = {
     "ac3": "2*Acc*Cons_s/(Acc+Cons_s+1e-10) on aggregates; arXiv 2309.04766",
     "target_language_rate": "answers identified as the language asked / n; Wilson 95 %",
     "line_language_rate": "answer lines in the language asked / answer lines; bootstrap; arXiv 2406.20052",
+    "line_pass_rate": "answers with every line in the language asked / n; arXiv 2406.20052; Wilson 95 %",
+    "word_pass_rate": "of those, answers without a word in another script; not for Latin script; Wilson 95 %",
+    "language_pass_rate": "harmonic mean of line_pass_rate and word_pass_rate; arXiv 2406.20052; bootstrap",
     "format_failure_rate": "chains without their last segment / n, which count as empty; Wilson 95 %",
     "exact_match": "answers equal to a known one after normalisation / n; arXiv 1606.05250; Wilson 95 %",
     "f1": "mean over items of 2pr/(p+r) of tokens, best known answer; arXiv 1606.05250; bootstrap",
     "pass_at_1": "programs that pass all tests of their task / n, one greedy program each; arXiv 2107.03374; "
     "Wilson 95 %",
+    "chrf, bleu, ter": "corpus scores by sacrebleu, see the signatures; bootstrap",
     "bootstrap": f"percentile, {RESAMPLES} resamples over items, seed {SEED}",
 }
 

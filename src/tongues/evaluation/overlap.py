@@ -1,4 +1,4 @@
-"""chrF++ and BLEU through sacrebleu, with signatures and bootstrap intervals over sentences."""
+"""chrF++, BLEU and TER through sacrebleu, with signatures and bootstrap intervals over sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-METRICS = ("chrf", "bleu")
+METRICS = ("chrf", "bleu", "ter")
+_SPLIT_BY_TERCOM = ("Hans", "Hant", "Jpan")
+"""Scripts without spaces whose text TER's own tokeniser takes apart."""
+
+
+def metrics_of(lang: str) -> tuple[str, ...]:
+    """The metrics that say something about translations into a language.
+
+    TER counts edits of words (Snover et al., AMTA 2006). In scripts without spaces that its tokeniser does
+    not take apart, such as Thai, a sentence would be one word, so there is no TER.
+    """
+    target = language(lang)
+    return METRICS if target.has_spaces or target.script in _SPLIT_BY_TERCOM else METRICS[:2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +44,11 @@ class Overlap:
         """Count the n-grams once.
 
         Args:
-            name: "chrf" (chrF++: character n-grams up to 6, word n-grams up to 2; W17-4770) or
-                "bleu".
+            name: "chrf" (chrF++: character n-grams up to 6, word n-grams up to 2; W17-4770), "bleu", or
+                "ter" (edits per word of the reference; less is better).
             lang: BCP-47 code of the translation: BLEU takes sacrebleu's tokeniser for Chinese,
-                characters for the other scripts without spaces, else "13a".
+                characters for the other scripts without spaces, else "13a"; TER takes Chinese and Japanese
+                apart.
             hypotheses: the model's translations, at least one.
             references: one for each.
         """
@@ -52,7 +65,7 @@ class Overlap:
         return str(self.metric.get_signature())
 
     def score(self, rows: "NDArray[np.int64] | slice" = slice(None)) -> float:
-        """Corpus score of the chosen sentences, 0..100."""
+        """Corpus score of the chosen sentences, 0..100; TER may be larger."""
         total = self.per_sentence[rows].sum(axis=0).tolist()
         return float(self.metric._compute_score_from_stats(total).score)
 
@@ -78,9 +91,12 @@ class Overlap:
 
 
 def _metric(name: str, lang: str) -> Any:
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics import BLEU, CHRF, TER
 
     if name == "chrf":
         return CHRF(word_order=2)
+    if name == "ter":
+        split = not language(lang).has_spaces
+        return TER(normalized=split, asian_support=split)
     tokenizer = "zh" if lang.startswith("zh") else "13a" if language(lang).has_spaces else "char"
     return BLEU(tokenize=tokenizer)

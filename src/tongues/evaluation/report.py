@@ -10,10 +10,19 @@ from tongues.core.languages import Language, language
 from tongues.core.pages import write_page
 from tongues.core.scores import Scores
 from tongues.evaluation import tables
-from tongues.evaluation.charts import ROLES, change_bars, series, shares, subset_curves
+from tongues.evaluation.charts import (
+    ROLES,
+    SUBSET_METRICS,
+    SubsetMetric,
+    change_bars,
+    series,
+    shares,
+    subset_curves,
+)
 from tongues.evaluation.compare import Change
 from tongues.evaluation.comparison import AllCompared
-from tongues.evaluation.measures import measures_of, together_measures
+from tongues.evaluation.gaps import not_measured
+from tongues.evaluation.measures import measures_of, together_measures, together_tasks
 from tongues.evaluation.showcase import showcase
 from tongues.evaluation.wording import headline, verdict_words
 
@@ -60,6 +69,7 @@ def _context(compared: AllCompared, facts: Mapping[str, str]) -> dict[str, Any]:
         "role_names": names,
         "verdict_words": verdict_words,
         "heat": tables.heat(subject, langs, main),
+        "gaps": not_measured(scores),
         "bars": _bars(main),
         "rates": _rates(scores, langs),
         "confusion": tables.confusion(compared, langs),
@@ -72,13 +82,19 @@ def _context(compared: AllCompared, facts: Mapping[str, str]) -> dict[str, Any]:
 
 def _together(compared: AllCompared) -> dict[str, Any]:
     """What is taken over all languages at once."""
-    scores, options = compared.scores, _options(compared)
+    scores = compared.scores
     curves = [
-        subset_curves("Consistency over subset size", "consistency", scores, options),
-        subset_curves("AC3 over subset size", "ac3", scores, options),
+        subset_curves(_over_sizes(task, metric), task, metric, scores, _options(compared, task))
+        for task in together_tasks(scores)
+        for metric in SUBSET_METRICS
     ]
-    measures = together_measures(scores)
-    return {"curves": [curve for curve in curves if curve], "together": measures}
+    return {"curves": [curve for curve in curves if curve], "together": together_measures(scores)}
+
+
+def _over_sizes(task: str, metric: SubsetMetric) -> str:
+    """Title of a curve."""
+    name = "AC3" if metric == "ac3" else "Consistency"
+    return f"{name} over subset size" + ("" if task == "choices" else f", {task.replace('_', ' ')}")
 
 
 def _special(compared: AllCompared, langs: Sequence[str]) -> dict[str, Any]:
@@ -97,7 +113,7 @@ def _special(compared: AllCompared, langs: Sequence[str]) -> dict[str, Any]:
         "sections": sections,
         "unfolded": len(langs) <= _OPEN_SAMPLES,
         "task_names": {"open": "Open questions", "choices": "Multiple choice", "qa": "Questions about a text",
-                       "math": "Word problems"},
+                       "math": "Word problems", "code": "Programs"},
     }  # fmt: skip
 
 
@@ -141,14 +157,14 @@ def _rates(scores: Sequence[Scores], langs: Sequence[str]) -> list[Any]:
     return [plot for plot in (shares(measure, scores, langs) for measure in wanted) if plot.marks]
 
 
-def _options(compared: AllCompared) -> int:
+def _options(compared: AllCompared, task: str) -> int:
     """Choices per question, for the chance level; four where no sample tells."""
     choices = (
         sample
         for model in compared.models
-        for (task, _), found in model.answers.samples.items()
+        for (of, _), found in model.answers.samples.items()
         for sample in found
-        if task == "choices"
+        if of == task
     )
     return next((len(sample.options) for sample in choices), 4)
 

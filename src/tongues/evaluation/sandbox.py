@@ -39,7 +39,7 @@ while [ "$1" != -- ]; do show "$1"; shift; done
 shift
 mkdir "$root/tmp"
 mount -t tmpfs -o size=16m,nr_inodes=256,mode=1777,nosuid,nodev none "$root/tmp"
-mount -o remount,ro "$root"
+mount -o remount,bind,ro,nosuid "$root"
 cd "$root/tmp"
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/tmp PYTHONHASHSEED=0 \
     chroot "$root" setpriv $drop \

@@ -13,10 +13,10 @@ from tongues.core.recipe import EvaluationSection, GeneratedCodeSection
 from tongues.core.scores import TOGETHER, Measurement, Role, Scores
 from tongues.evaluation.answers import last_number
 from tongues.evaluation.chains import PLAIN, AnswerFormat
-from tongues.evaluation.lines import found_in_lines, line_language_rate
+from tongues.evaluation.lines import found_in_lines, line_language_rate, pass_rates
 from tongues.evaluation.metrics import FORMULAS, mean, share, together
 from tongues.evaluation.model import LocalModel, runner
-from tongues.evaluation.overlap import METRICS, Overlap
+from tongues.evaluation.overlap import Overlap, metrics_of
 from tongues.evaluation.runner import Runner
 from tongues.evaluation.samples import Sample, read_finished, write_samples
 from tongues.evaluation.sandbox import Limits
@@ -186,7 +186,7 @@ def measure(
         figures = _MEASURED[task](samples) | _formatted(samples)
         measurements |= {f"{task}/{lang}/{metric}": figure for metric, figure in figures.items()}
         if task == "translation":
-            overlaps = {metric: overlap(metric, samples) for metric in METRICS}
+            overlaps = {metric: overlap(metric, samples) for metric in metrics_of(lang)}
             measurements |= {f"{task}/{lang}/{m}": o.measure() for m, o in overlaps.items()}
             signatures |= {f"{task}/{lang}/{m}": o.signature for m, o in overlaps.items()}
     for one in sets:
@@ -211,7 +211,8 @@ def _in_language(samples: Sequence[Sample]) -> Figures:
 
 def _open(samples: Sequence[Sample]) -> Figures:
     found = {f"lines_found_{lang}": figure for lang, figure in found_in_lines(samples).items()}
-    return _in_language(samples) | {"line_language_rate": line_language_rate(samples)} | found
+    rates = {"line_language_rate": line_language_rate(samples)} | pass_rates(samples)
+    return _in_language(samples) | rates | found
 
 
 def _qa(samples: Sequence[Sample]) -> Figures:
@@ -254,7 +255,7 @@ _MEASURED: dict[str, Callable[[Sequence[Sample]], Figures]] = {
 
 
 def overlap(metric: str, samples: Sequence[Sample]) -> Overlap:
-    """chrF++ or BLEU of translation samples of one language; line breaks count as spaces."""
+    """chrF++, BLEU or TER of translation samples of one language; line breaks count as spaces."""
     hypotheses = [" ".join(sample.got.split()) for sample in samples]
     return Overlap.of(metric, samples[0].lang, hypotheses, [sample.expected for sample in samples])
 

@@ -1,6 +1,7 @@
 """What a set of a named suite is to the score stage, and the figures that all such sets share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 from tongues.core.scores import TOGETHER, Measurement
@@ -9,6 +10,15 @@ from tongues.evaluation.runner import Done, Runner
 from tongues.evaluation.samples import Sample
 
 ByLang = Mapping[str, Sequence[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an item asks: language, id (the same for its translations), text without the words around it."""
+
+    lang: str
+    id: str
+    text: str
 
 
 class MeasuredSet(Protocol):
@@ -32,6 +42,9 @@ class MeasuredSet(Protocol):
 
     def limited(self, items: int) -> Self:
         """The same set with at most so many items per language."""
+
+    def questions(self) -> Iterator[Question]:
+        """What is asked, for the search in training data."""
 
     def ask(
         self, model: Callable[[], Runner], langs: Sequence[str], max_new_tokens: int, done: Done

@@ -129,7 +129,7 @@ def changed_answers(before: Sequence[Sample], after: Sequence[Sample]) -> list[P
 
 
 def _said(sample: Sample) -> Shown:
-    note = "right" if sample.correct else "wrong"
+    note = sample.ended or ("right" if sample.correct else "wrong")
     return Shown(sample.got or "(no answer)", sample.lang, note=note, good=bool(sample.correct))
 
 

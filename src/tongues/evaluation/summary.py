@@ -9,6 +9,7 @@ from tongues.core.comparison import Comparison, Contamination, Difference
 from tongues.core.languages import language
 from tongues.core.scores import TOGETHER, Measurement, Scores
 from tongues.evaluation.compare import signed
+from tongues.evaluation.gaps import not_measured
 from tongues.evaluation.measures import Measure, measure_of, measures_of, together_measures
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _cell(measure: Measure, found: Measurement | None) -> str:
 
 
 def markdown_summary(comparison: Comparison) -> str:
-    """The comparison in Markdown: clear losses, the table with 95 % intervals in brackets, contamination.
+    """The comparison in Markdown: clear losses, the table with 95 % intervals, gaps, contamination.
 
     Args:
         comparison: models in the order of the columns.
@@ -92,7 +93,14 @@ def markdown_summary(comparison: Comparison) -> str:
         for row in summary_rows(scores)
     ]
     lines += ["", "In brackets: 95 % intervals, rounded. Change: candidate minus base."]
-    return "\n".join([*lines, "", *_contaminated(comparison.contamination), ""])
+    return "\n".join([*lines, "", *_gaps(scores), *_contaminated(comparison.contamination), ""])
+
+
+def _gaps(scores: Sequence[Scores]) -> Iterator[str]:
+    if found := not_measured(scores):
+        yield "**Not measured:**"
+        yield from (f"- {escape_markdown(name)}: {escape_markdown(why)}" for name, why in found)
+        yield ""
 
 
 def _losses(against: Mapping[str, Sequence[Difference]]) -> Iterator[str]:
@@ -156,7 +164,10 @@ def terminal_table(scores: Sequence[Scores]) -> "Table":
 
 
 def print_terminal(scores: Sequence[Scores]) -> None:
-    """Print the comparison on standard output."""
+    """Print the comparison on standard output, and what was not measured."""
     from rich.console import Console
 
-    Console().print(terminal_table(scores))
+    console = Console()
+    console.print(terminal_table(scores))
+    for name, why in not_measured(scores):
+        console.print(f"not measured: {name}: {why}", markup=False, highlight=False)

@@ -175,17 +175,28 @@ def format_failures(scores: Sequence[Scores], langs: Sequence[str]) -> list[Any]
 
 
 def confusion(compared: AllCompared, langs: Sequence[str]) -> list[dict[str, Any]]:
-    """Per model: language asked to language answered, over open questions."""
+    """Per model: language asked to language found, over the open answers and over their lines."""
     tables = []
     for model in compared.models:
         asked = {lang: model.answers.samples.get(("open", lang), ()) for lang in langs}
-        counts = {lang: Counter(s.guessed_lang for s in found) for lang, found in asked.items() if found}
-        if counts:
-            seen = {lang for count in counts.values() for lang in count}
-            columns = [lang for lang in langs if lang in seen or lang in counts]
-            columns += sorted(seen - {*columns, UNDETERMINED, ""}) + [UNDETERMINED] * (UNDETERMINED in seen)
-            tables.append({"role": model.scores.role, "counts": counts, "columns": columns})
+        answers = {lang: Counter(s.guessed_lang for s in found) for lang, found in asked.items() if found}
+        lines = {
+            lang: Counter(code for s in found for code in s.line_langs or (UNDETERMINED,))
+            for lang, found in asked.items()
+            if any(s.line_langs for s in found)
+        }
+        shown = {"role": model.scores.role}
+        tables += [shown | _matrix("answers", answers, langs)] if answers else []
+        tables += [shown | _matrix("lines", lines, langs)] if lines else []
     return tables
+
+
+def _matrix(of: str, counts: Mapping[str, Counter[str]], langs: Sequence[str]) -> dict[str, Any]:
+    """Counts with their columns: the languages of the run, then others that were found, then unknown."""
+    seen = {lang for count in counts.values() for lang in count}
+    columns = [lang for lang in langs if lang in seen or lang in counts]
+    columns += sorted(seen - {*columns, UNDETERMINED, ""}) + [UNDETERMINED] * (UNDETERMINED in seen)
+    return {"of": of, "counts": counts, "columns": columns}
 
 
 def contaminated(found: Contamination | None, langs: Sequence[str]) -> dict[str, Any]:

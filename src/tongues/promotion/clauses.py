@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tongues.core.comparison import Difference
+from tongues.core.comparison import Contamination, Difference, Exposure
 from tongues.core.recipe import GateSection
 from tongues.core.scores import Measurement, Scores
 from tongues.promotion.evidence import Evidence
@@ -219,6 +219,56 @@ def licences(found: Sequence[str], policy: GateSection) -> Clause:
         else f"base model and training data stand under {', '.join(found)}"
     )
     return Clause(name="licences", lang="all", passed=not wrong, sentence=sentence)
+
+
+def contamination(
+    found: Contamination | None, bound: float, measured: Mapping[str, Sequence[str]]
+) -> Iterator[Clause]:
+    """The training data holds few of the questions: a clause for each language, about its worst set.
+
+    Args:
+        found: what was searched; None where nobody knows what the candidate was trained on.
+        bound: largest share of a set's items.
+        measured: language to the sets that the candidate was asked in it.
+    """
+    if found is None:
+        sentence = (
+            "whether the training data holds the questions is not known; fine-tune on data that `tongues "
+            "assemble` made, and evaluate again"
+        )
+        yield Clause(name="max_contamination", lang="all", bound=bound, passed=False, sentence=sentence)
+        return
+    searched = {(one.task, one.lang): one for one in found.exposures if one.items}
+    for lang, tasks in measured.items():
+        missing = [task for task in tasks if (task, lang) not in searched]
+        if missing:
+            yield _not_searched(bound, lang, missing)
+        else:
+            yield _exposed(bound, lang, [searched[task, lang] for task in tasks])
+
+
+def _not_searched(bound: float, lang: str, missing: Sequence[str]) -> Clause:
+    sets = ", ".join(missing)
+    sentence = f"{lang}: the training data was not searched for the questions of {sets}; evaluate again"
+    return Clause(name="max_contamination", lang=lang, bound=bound, passed=False, sentence=sentence)
+
+
+def _exposed(bound: float, lang: str, exposures: Sequence[Exposure]) -> Clause:
+    worst = max(exposures, key=lambda one: one.share)
+    over = [one for one in exposures if one.share > bound + TOLERANCE]
+    said = "; ".join(
+        f"{one.direct + one.translated} of {one.items} items of {one.task}"
+        + (f", {one.translated} of them in another language" if one.translated else "")
+        for one in over or [worst]
+    )
+    sentence = (
+        f"{lang}: the training data holds {said}; a share of at most {bound:g} of any set is allowed"
+        + (" (leave these items out of the training data)" if over else "")
+    )
+    return Clause(
+        name="max_contamination", lang=lang, measured=worst.share, n=worst.items, bound=bound,
+        passed=not over, sentence=sentence,
+    )  # fmt: skip
 
 
 def taken(measurement: Measurement | None) -> bool:

@@ -1,10 +1,10 @@
-"""What the gate is told beside the scores: paired differences, parity, lineage, licences."""
+"""What the gate is told beside the scores: paired differences, contamination, parity, lineage, licences."""
 
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tongues.core.comparison import Difference
+from tongues.core.comparison import Contamination, Difference
 
 
 class Evidence(BaseModel):
@@ -12,6 +12,7 @@ class Evidence(BaseModel):
 
     Args:
         differences: of the candidate to the reference, paired over items.
+        contamination: overlap of the candidate's training data with every evaluation set.
         parity: share of tokens at which the weights written prefer what the trained ones prefer, 0..1.
         lineage_faults: one line per file or manifest that is not as it was; empty where all is well.
         base_licence: SPDX identifier of the base model.
@@ -20,6 +21,7 @@ class Evidence(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     differences: tuple[Difference, ...] = ()
+    contamination: Contamination | None = None
     parity: float | None = Field(default=None, ge=0, le=1)
     lineage_faults: tuple[str, ...] | None = None
     base_licence: str = ""

@@ -26,6 +26,7 @@ from tongues.promotion.clauses import (
     Metric,
     ceiling,
     comparable,
+    contamination,
     floor,
     licences,
     lineage,
@@ -54,8 +55,8 @@ class Decision(BaseModel):
         suite: name of the evaluation suite.
         suite_sha256: digest of the candidate's suite.
         policy: the policy as resolved.
-        clauses: in the order suite, sets that were not measured, lineage, parity, licences, choices, English,
-            target language, chrF++, formats, floors, drops, English drops; each by language.
+        clauses: in the order suite, sets that were not measured, lineage, parity, licences, contamination,
+            choices, English, target language, chrF++, formats, floors, drops, English drops; by language.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -115,7 +116,8 @@ def decide(candidate: Scores, reference: Scores, policy: GateSection, evidence: 
       wrong, or are not the same for both models, there is no bound, which refuses.
     - a rate (`min_target_language_rate`, `max_format_failures`, `min_scores`) whose measured value
       is on the wrong side of its bound.
-    - whatever was not measured, verified or named.
+    - more of any evaluation set in the training data than `max_contamination`, in any language.
+    - whatever was not measured, verified, searched or named.
 
     Args:
         candidate: scores of the model that wants to be promoted.
@@ -150,6 +152,7 @@ def _clauses(compared: Compared, policy: GateSection) -> Iterator[Clause]:
     yield lineage(evidence.lineage_faults)
     yield parity(evidence.parity, policy.min_parity)
     yield licences(evidence.licences, policy)
+    yield from contamination(evidence.contamination, policy.max_contamination, _asked(candidate))
     for lang in taught:
         yield compared.drop("max_choices_drop", policy.max_choices_drop, ACCURACY, lang)
     yield compared.drop("max_english_drop", policy.max_english_drop, ACCURACY, source)
@@ -166,6 +169,16 @@ def _clauses(compared: Compared, policy: GateSection) -> Iterator[Clause]:
         yield from (compared.drop("max_drops", most, _named(name), lang) for lang in taught)
     for name, most in sorted(policy.max_english_drops.items()):
         yield compared.drop("max_english_drops", most, _named(name), source)
+
+
+def _asked(candidate: Scores) -> dict[str, list[str]]:
+    """Language to the sets that were measured in it, the source language first."""
+    taken_in = {lang: list[str]() for lang in (candidate.source_lang, *sorted(candidate.languages))}
+    for name in sorted(candidate.measurements):
+        task, lang, _ = name.split("/", 2)
+        if lang in taken_in and task not in taken_in[lang] and taken(candidate.measurements[name]):
+            taken_in[lang].append(task)
+    return {lang: tasks for lang, tasks in taken_in.items() if tasks}
 
 
 def _named(name: str) -> Metric:

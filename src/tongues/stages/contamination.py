@@ -1,6 +1,6 @@
 """Contamination: how much of the evaluation sets stands in the data that the candidate was trained on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tongues.core.comparison import Contamination
@@ -9,7 +9,8 @@ from tongues.core.manifest import write_atomically
 from tongues.core.records import Record
 from tongues.core.shards import read_shards
 from tongues.data.contamination import RULE, exposures
-from tongues.data.decontaminate import read_prompts
+from tongues.data.decontaminate import Prompt, read_prompts
+from tongues.evaluation.sets import MeasuredSet
 from tongues.stages.given import Given
 from tongues.stages.suite_files import fetch_suite_files
 from tongues.stages.workspace import Output, Report, Workspace
@@ -19,8 +20,16 @@ _LEARNT = ("train", "validation")
 """Validation decides when training ends, so it is seen as well."""
 
 
-def contamination(given: Given, workspace: Workspace, tuned: Output) -> Output | None:
+def contamination(
+    given: Given, workspace: Workspace, tuned: Output, sets: Sequence[MeasuredSet] = ()
+) -> Output | None:
     """Search the candidate's training data for the items of every evaluation set.
+
+    Args:
+        given: the recipe, for the suite's files.
+        workspace: holds the training data.
+        tuned: the candidate.
+        sets: of a standard suite, with tasks of their own.
 
     Returns:
         A folder with ``contamination.json``; None where the model does not say what it was trained on.
@@ -36,8 +45,9 @@ def contamination(given: Given, workspace: Workspace, tuned: Output) -> Output |
     files = fetch_suite_files(given, workspace)
 
     def work(folder: Path) -> Report:
-        sets = {task: read_prompts(path) for task, path in files.items()}
-        searched, found = exposures(_learnt(dataset), sets)
+        prompts = {task: read_prompts(path) for task, path in files.items()}
+        prompts |= {one.name: _prompts(one) for one in sets}
+        searched, found = exposures(_learnt(dataset), prompts)
         content = Contamination(
             dataset_sha256=dataset.manifest.content_sha256, records=searched, rule=RULE, exposures=found
         )
@@ -47,6 +57,7 @@ def contamination(given: Given, workspace: Workspace, tuned: Output) -> Output |
 
     inputs: dict[str, Output | str] = {"dataset": dataset}
     inputs |= {f"suite-{task}": digest_file(path) for task, path in files.items()}
+    inputs |= {f"set-{one.name}": one.sha256 for one in sets}
     return workspace.finish(
         "contamination", recipe=given.recipe, inputs=inputs, params={"rule": RULE}, work=work
     )
@@ -57,6 +68,10 @@ def read_contamination(output: Output | None) -> Contamination | None:
     if output is None:
         return None
     return Contamination.model_validate_json((output.folder / CONTAMINATION_NAME).read_bytes())
+
+
+def _prompts(one: MeasuredSet) -> list[Prompt]:
+    return [Prompt(one.name, question.lang, question.text, question.id) for question in one.questions()]
 
 
 def _learnt(dataset: Output) -> Iterator[Record]:

@@ -16,6 +16,7 @@ from tongues.data.language_id import RestrictedIdentifier
 from tongues.evaluation.chains import PLAIN, AnswerFormat
 from tongues.evaluation.compare import Answers
 from tongues.evaluation.comparison import AllCompared, Compared, compare_all
+from tongues.evaluation.metrics import FORMULAS
 from tongues.evaluation.report import write_report
 from tongues.evaluation.samples import read_samples
 from tongues.evaluation.score import SAMPLES_FOLDER, SCORES_NAME, score_model, settings
@@ -94,7 +95,7 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
     """
     suite = open_suite(given, workspace)
     models = _models(given, workspace, tuned, base)
-    searched = contamination(given, workspace, tuned)
+    searched = contamination(given, workspace, tuned, suite.sets)
     scored = {role: score(given, workspace, model, suite, role) for role, model in models.items()}
     judged = judge(given, workspace, suite, scored)
 
@@ -122,8 +123,18 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
     return Evaluation.of(output)
 
 
-def score(given: Given, workspace: Workspace, model: Output, suite: Suite, role: Role) -> Output:
+def score(
+    given: Given, workspace: Workspace, model: Output, suite: Suite, role: Role, name: str = ""
+) -> Output:
     """Score one model; the same weights on the same suite are scored once, whatever their role.
+
+    Args:
+        given: the recipe.
+        workspace: where samples are kept.
+        model: a base model or a finetune folder.
+        suite: what it is asked.
+        role: what it stands for.
+        name: for people; the recipe's own for that role when empty.
 
     Returns:
         A folder with ``scores.json`` and ``samples/``.
@@ -138,7 +149,7 @@ def score(given: Given, workspace: Workspace, model: Output, suite: Suite, role:
             scores = score_model(
                 weights_folder(model),
                 role=role,
-                name=_name(given, role),
+                name=name or _name(given, role),
                 model_sha256=weights_sha256(model),
                 suite=suite,
                 section=section,
@@ -155,6 +166,7 @@ def score(given: Given, workspace: Workspace, model: Output, suite: Suite, role:
         "suite_sha256": suite.sha256,
         "suite": suite.name,
         "runner": section.runner,
+        "formulas": FORMULAS,  # what is measured otherwise, or in addition, is measured anew
         "answers": answers.worded("{prompt}", next(iter(suite.languages))),
         "chain_tokens": section.chain_tokens if answers.kind == "taco" else None,
     }

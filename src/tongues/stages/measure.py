@@ -1,4 +1,4 @@
-"""Measure: a model that is served somewhere, on a recipe's suite."""
+"""Measure: one model alone on a recipe's suite, by its weights or where it is served."""
 
 import shutil
 from pathlib import Path
@@ -11,11 +11,39 @@ from tongues.data.language_id import RestrictedIdentifier
 from tongues.evaluation.score import SCORES_NAME, score_model, settings
 from tongues.inference.chat import chat_problems
 from tongues.stages.answer_format import answer_format
+from tongues.stages.evaluate import score
 from tongues.stages.given import Given
+from tongues.stages.model_reference import open_model
 from tongues.stages.prepare import fetch_base_model
 from tongues.stages.runners import ASKED, endpoint_section, served_model
 from tongues.stages.suite_files import open_suite
 from tongues.stages.workspace import Workspace
+
+BASE, MEASURED = "base", "measured"
+
+
+def measure_model(given: Given, workspace: Workspace, reference: str) -> tuple[Scores, Path]:
+    """Ask one model everything in the recipe's suite, with the recipe's runner.
+
+    A run that was stopped goes on behind the tasks and languages that it had finished.
+
+    Args:
+        given: the recipe, for its suite, settings and runner.
+        workspace: where samples are kept.
+        reference: "base", or a tuned model; see `open_model`.
+
+    Returns:
+        The scores, and the folder with its samples.
+
+    Raises:
+        RegistryError: nothing stands under that name.
+        EvaluationError: the model cannot be loaded or asked.
+    """
+    is_base = reference == BASE
+    model = fetch_base_model(given, workspace) if is_base else open_model(given, workspace, reference)
+    suite, role = open_suite(given, workspace), BASE if is_base else MEASURED
+    output = score(given, workspace, model, suite, role, name="" if is_base else reference)
+    return Scores.model_validate_json((output.folder / SCORES_NAME).read_bytes()), output.folder
 
 
 def measure_endpoint(

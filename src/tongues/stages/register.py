@@ -96,6 +96,7 @@ def decision(given: Given, workspace: Workspace, tuned: Output, evaluation: Outp
         )
     evidence = Evidence(
         differences=compared.comparison.against[reference.role],
+        contamination=compared.comparison.contamination,
         parity=_parity(given, tuned),
         lineage_faults=tuple(chain_of_output(workspace, tuned).verify()),
         base_licence=given.recipe.base_model.licence,

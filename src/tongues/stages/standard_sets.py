@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tongues.core.errors import DataError, EvaluationError, TonguesError
-from tongues.core.recipe.evaluation import LANG
+from tongues.core.recipe.evaluation import LANG, SetSection
 from tongues.core.standard_suites import StandardSet, standard_suite
 from tongues.evaluation.cross import read_cross
 from tongues.evaluation.harness import open_harness_set
@@ -40,7 +41,7 @@ def open_standard_sets(given: Given, folder: Path) -> tuple[tuple[MeasuredSet, .
         try:
             if one.name not in section.sets:
                 raise EvaluationError(NO_PLACE)
-            loaded.append(_open(one, section.sets[one.name].uri, langs, folder / one.name, unmeasured))
+            loaded.append(_open(one, section.sets[one.name], langs, folder / one.name, unmeasured))
         except TonguesError as error:
             unmeasured[one.name] = error.line()
         except Exception as error:  # the harness and its templates raise whatever a broken row leads to
@@ -49,15 +50,29 @@ def open_standard_sets(given: Given, folder: Path) -> tuple[tuple[MeasuredSet, .
 
 
 def _open(
-    one: StandardSet, uri: str, langs: list[str], folder: Path, unmeasured: dict[str, str]
+    one: StandardSet, section: SetSection, langs: list[str], folder: Path, unmeasured: dict[str, str]
 ) -> MeasuredSet:
     if one.cross:
-        return read_cross(_records(storage.fetch_file(uri, folder / Path(uri).name)), one, langs)
-    if is_hub(uri):
-        hub = revision_of(uri)
+        return read_cross(
+            _records(storage.fetch_file(section.uri, folder / Path(section.uri).name)), one, langs
+        )
+    one = one.with_shots(section.shots)
+    if is_hub(section.uri):
+        hub = revision_of(section.uri)
         return open_harness_set(one.model_copy(update={"languages": tuple(langs)}), hub=hub)
-    files = _files(one, uri, langs, folder, unmeasured)
-    return open_harness_set(one, {la: read_rows(path, one.task.rows) for la, path in files.items()})
+    files = _files(one, section.uri, langs, folder, unmeasured)
+    rows = {la: read_rows(path, one.task.rows) for la, path in files.items()}
+    return open_harness_set(one, rows, examples=_examples(one, section.shots_uri, list(rows), folder))
+
+
+def _examples(
+    one: StandardSet, uri: str | None, langs: list[str], folder: Path
+) -> dict[str, list[dict[str, Any]]] | None:
+    """Rows that the shots are drawn from; a language without any has no shots, and is an error."""
+    if uri is None:
+        return None
+    files = _files(one, uri, langs, folder / "shots", {})
+    return {lang: read_rows(path, one.task.rows) for lang, path in files.items()}
 
 
 def _files(

@@ -58,11 +58,13 @@ class Workspace:
         uri: folder, or ``s3://bucket/prefix``.
         scratch: local folder for work in progress; a local workspace needs none.
         say: takes lines for the user.
+        works: whether what is not finished may be done; see `finished_only`.
     """
 
     uri: str
     scratch: Path = Path.home() / ".cache" / "tongues"
     say: Say = say_on_stderr
+    works: bool = True
 
     @property
     def local(self) -> Path:
@@ -94,6 +96,10 @@ class Workspace:
         """The same workspace, which says nothing."""
         return replace(self, say=lambda _: None)
 
+    def finished_only(self) -> "Workspace":
+        """The same workspace, in which `finish` finds work and does none."""
+        return replace(self.quiet(), works=False)
+
     def finish(
         self,
         stage: str,
@@ -111,8 +117,13 @@ class Workspace:
             inputs: name to finished folder, or to the digest of a file.
             params: JSON value of all settings that change the result.
             work: fills the folder it is given and reports; may find its own earlier progress there.
+
+        Raises:
+            StorageError: it is not finished, in a workspace where nothing may be done.
         """
         job, uri, folder = self._place(stage, recipe, inputs, params)
+        if not self.works and storage.read_manifest_at(uri) is None:
+            raise StorageError(f"{stage} is not finished", where=uri, fix="run the stage that makes it")
         with _only_one(self.local / ".locks" / f"{stage}-{job.key}", self.say):
             if storage.read_manifest_at(uri) is not None:
                 self.say(f"{stage}: found finished ({job.key})")

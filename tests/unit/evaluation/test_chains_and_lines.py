@@ -1,14 +1,23 @@
+import unicodedata
 from collections.abc import Sequence
 
 import pytest
 
+from tongues.core.languages import languages
 from tongues.core.ports import Identified
 from tongues.core.recipe import EvaluationSection, SuiteSection
 from tongues.core.taco_format import write_chain
 from tongues.data.language_id import RestrictedIdentifier
+from tongues.evaluation import lines
 from tongues.evaluation.chains import PLAIN, AnswerFormat
 from tongues.evaluation.items import OpenItem, TranslationItem
-from tongues.evaluation.lines import found_in_lines, line_language_rate, line_languages
+from tongues.evaluation.lines import (
+    foreign_words,
+    found_in_lines,
+    line_language_rate,
+    line_languages,
+    pass_rates,
+)
 from tongues.evaluation.samples import Sample
 from tongues.evaluation.sandbox import Limits
 from tongues.evaluation.score import measure
@@ -99,7 +108,7 @@ def test_line_languages_of_a_mixed_answer_by_real_identification() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "lines"),
+    ("answer", "langs"),
     [
         ("", ()),
         ("1. 2. 3.\n***", ()),
@@ -108,8 +117,8 @@ def test_line_languages_of_a_mixed_answer_by_real_identification() -> None:
         ("hola a todos, amigos\nenglish it is, really", ("es", "en")),
     ],
 )
-def test_line_languages_pass_over_lines_that_cannot_tell(answer: str, lines: tuple[str, ...]) -> None:
-    assert line_languages(answer, ["en", "es"], by_first_letter) == lines
+def test_line_languages_pass_over_lines_that_cannot_tell(answer: str, langs: tuple[str, ...]) -> None:
+    assert line_languages(answer, ["en", "es"], by_first_letter) == langs
 
 
 def opened(lang: str, *line_langs: str) -> Sample:
@@ -128,3 +137,63 @@ def test_found_in_lines_is_a_row_of_the_matrix_that_adds_up_to_one() -> None:
     row = found_in_lines([opened("es", "es", "es", "en"), opened("es")])
     assert {lang: figure.value for lang, figure in row.items()} == {"en": 0.25, "es": 0.5, "und": 0.25}
     assert {figure.n for figure in row.values()} == {4}
+
+
+@pytest.mark.parametrize(
+    ("lang", "answer", "foreign"),
+    [
+        ("ru", "Привет, это really хорошо, SQL и Python, pH 7, 10 km", ["really"]),
+        ("ru", "Слово 你好 в тексте", ["你好"]),
+        ("ru", "нeт, SMS-ка", []),  # a Latin letter that looks alike, and a borrowed abbreviation
+        ("hi", "नमस्ते दुनिया, computer चलता है", ["computer"]),
+        ("zh-Hans", "我喜欢cats，因为ｃａｔｓ很可爱。々", ["cats", "cats"]),
+        ("th", "สวัสดี https://x.y/hello `print` hello@x.y\n```\nfor row in rows\n```\nครับ", []),
+        ("ja", "これはテストです。ーー", []),
+        ("ar", "مرحبا ال-internet", ["internet"]),
+        ("ko", "한국어와 漢字", []),
+        ("es", "hola, this is all English, привет", []),  # Latin script: cannot be told
+        ("ta", "", []),
+    ],
+)
+def test_foreign_words_are_those_in_another_script(lang: str, answer: str, foreign: list[str]) -> None:
+    assert foreign_words(answer, lang) == foreign
+
+
+def test_every_script_of_the_table_has_an_alphabet_but_latin() -> None:
+    """Each language's own name for its letters: none of them is foreign to itself."""
+    scripts = {one.script for one in languages().values()}
+    assert scripts - set(lines._ALPHABETS) == {"Latn"}
+    first = {unicodedata.name(chr(c), "").split(" ")[0] for c in range(0x2FFFF)}
+    assert first >= lines._KNOWN
+
+
+def told(lang: str, got: str, *line_langs: str) -> Sample:
+    return Sample("open", lang, got, "?", "", got, guessed_lang=lang, line_langs=line_langs)
+
+
+def test_pass_rates_by_line_by_word_and_both() -> None:
+    """Of five: one other line, one without any, three by line, of which two by word; 2·.6·(2/3)/(.6+2/3)."""
+    by_line = [told("ru", "да", "ru"), told("ru", "да нет", "ru", "ru"), told("ru", "да really", "ru")]
+    samples = [told("ru", "да", "ru", "en"), told("ru", ""), *by_line]
+    found = pass_rates(samples)
+    assert (found["line_pass_rate"].value, found["line_pass_rate"].n) == (0.6, 5)
+    assert (found["word_pass_rate"].value, found["word_pass_rate"].n) == (pytest.approx(2 / 3), 3)
+    both = found["language_pass_rate"]
+    assert both.value == pytest.approx(2 * 0.6 * (2 / 3) / (0.6 + 2 / 3)) and both.n == 5
+    assert both.low is not None and both.high is not None and both.low < both.value < both.high
+
+
+def test_pass_rates_without_words_that_can_be_told_are_of_lines_alone() -> None:
+    assert list(pass_rates([told("es", "sí", "es")])) == ["line_pass_rate"]
+    none = pass_rates([told("ru", "yes", "en"), told("ru", "")])
+    assert list(none) == ["line_pass_rate"] and none["line_pass_rate"].value == 0
+    every = pass_rates([told("ru", "да really", "ru")])
+    assert every["word_pass_rate"].value == every["language_pass_rate"].value == 0
+
+
+def test_open_answers_have_the_rates_and_the_matrix_in_their_scores() -> None:
+    found, signatures = measure({("open", "ru"): [told("ru", "да", "ru"), told("ru", "да\nyes", "ru", "en")]})
+    assert found["open/ru/line_pass_rate"].value == 0.5
+    assert found["open/ru/lines_found_en"].value == pytest.approx(1 / 3)
+    assert found["open/ru/word_pass_rate"].value == 1.0
+    assert "2406.20052" in signatures["language_pass_rate"]

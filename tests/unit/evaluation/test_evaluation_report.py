@@ -229,6 +229,83 @@ def test_write_report_contamination_names_languages_sets_and_items(page: str) ->
     assert "an item is met where it is met" in section
 
 
+def _with(one: Compared, **changed: object) -> Compared:
+    return Compared(one.scores.model_copy(update=changed), one.answers)
+
+
+def test_gaps_are_named_in_the_report_the_summary_and_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A set that could not be loaded, a language of a set, and a task without items in two languages."""
+    found = [Compared(_scores(role, BASE), Answers.of(BASE)) for role in ("base", "candidate")]
+    few = {k: m for k, m in found[0].scores.measurements.items() if not k.startswith(("open/ja", "open/en"))}
+    unmeasured = {"xcopa": "no place is named", f"mgsm/{HOSTILE}": "no such file: x", "open/en": "no file"}
+    both = compare_all([_with(m, measurements=few, unmeasured=unmeasured) for m in found], recipe="x")
+    named = ("xcopa", "no place is named", "no such file: x", "no items in Japanese")
+    page = write_report(both, facts={}, out=tmp_path / "r.html").read_text("utf-8")
+    section = page[page.index('id="gaps"') : page.index('id="bars"')]
+    assert all(word in section for word in named) and "<script" not in section
+    assert "Not measured" in markdown_summary(both.comparison)
+    summary = markdown_summary(both.comparison)
+    assert "- xcopa: no place is named" in summary and "- open: no items in Japanese\n" in summary
+    print_terminal(both.scores)
+    printed = capsys.readouterr().out
+    assert "not measured: xcopa: no place is named" in printed and "open: no items in Japanese" in printed
+    assert "translation: no items" not in printed  # there is nothing to translate into the source language
+
+
+def test_nothing_is_named_where_everything_was_measured(page: str, compared: AllCompared) -> None:
+    assert 'id="gaps"' not in page and "Not measured" not in markdown_summary(compared.comparison)
+
+
+def _programs(*ended: str) -> list[Sample]:
+    return [
+        Sample("code", "es", f"c{n}", "def f():", "", f"```\n{HOSTILE}\n```", e == "passed", ended=e,
+               reference_ended="passed" if n else "failed")
+        for n, e in enumerate(ended)
+    ]  # fmt: skip
+
+
+def test_programs_stand_in_the_report_the_summary_and_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = _compared(
+        ("base", [*BASE, *_programs("passed", "time", "no-code")], "b"),
+        ("candidate", [*BASE, *_programs("failed", "passed", "no-code")], "c"),
+    )
+    page = write_report(both, facts={}, out=tmp_path / "r.html").read_text("utf-8")
+    assert "Programs that pass (pass@1)" in page and "own programs that pass" in page
+    samples = page[page.index('id="samples"') :]
+    assert "Spanish: Programs" in samples and "✗ failed" in samples and "✓ passed" in samples
+    assert "| Programs that pass (pass@1) | Spanish | 3 | 33.3 %" in markdown_summary(both.comparison)
+    print_terminal(both.scores)
+    assert "pass@1" in capsys.readouterr().out
+
+
+def test_lines_have_a_matrix_of_their_own(tmp_path: Path) -> None:
+    lines = [dataclasses.replace(s, line_langs=("ja", "ja", "en")) if s.lang == "ja" else s for s in BASE]
+    page = write_report(_compared(("base", lines, "b")), facts={}, out=tmp_path / "r.html").read_text("utf-8")
+    assert page.count('<table class="matrix">') == 2
+    table = page[page.index("of each line of the answers") :]
+    cells = re.findall(r"<td class=\"number[^>]*>([^<]+)<", table[: table.index("</table>")])
+    assert cells == [str(N), str(2 * N)] or cells == [str(2 * N), str(N)]
+
+
+def test_consistency_of_other_sets_has_curves_and_rows_of_its_own(tmp_path: Path) -> None:
+    """A Cross set in three languages: its sizes are 2 and 3, whatever multiple choice has."""
+    measurements = {f"cross_mmlu/all/{m}": Measurement(value=0.5, n=150, low=0.4, high=0.6)
+                    for m in ("accuracy", "consistency_2", "consistency_3", "ac3_2", "ac3_3")}  # fmt: skip
+    scores = _scores("base", BASE)
+    both = scores.model_copy(update={"measurements": scores.measurements | measurements})
+    one = compare_all([Compared(both, Answers.of(BASE))], recipe="x")
+    page = write_report(one, facts={}, out=tmp_path / "r.html").read_text("utf-8")
+    assert "Consistency over subset size, cross mmlu" in page and "AC3 over subset size" in page
+    summary = markdown_summary(one.comparison)
+    assert "| Cross mmlu, consistency, s = 3 | all languages | 150 | 50.0 % [40–60] |" in summary
+    assert "Cross mmlu, AC3, s = 3" in summary and "Cross mmlu, consistency, s = 4" not in summary
+    assert "| Consistency, s = 4 | all languages |" in summary
+
+
 def test_write_report_judge_and_formats_stand_by_category_and_task(tmp_path: Path) -> None:
     values = {"judge": 7.25, "judge_in_writing": 8.0, "win_rate_base": 0.75, "format_failure_rate": 0.125}
     more = {f"open/ja/{m}": Measurement(value=v, n=24, low=v, high=v) for m, v in values.items()}

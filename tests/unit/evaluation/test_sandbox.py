@@ -1,10 +1,19 @@
-"""Programs that try to get out, or to pass without being right: none does."""
+"""Programs that try to get out, or to pass without being right: none does, whoever starts them.
 
+Everything is tried twice where the tests run as root: by root, and by a child that has become nobody.
+"""
+
+import dataclasses
+import json
 import os
+import shutil
 import socket
+import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +23,7 @@ from tongues.evaluation import sandbox as sandbox_module
 from tongues.evaluation.chains import PLAIN
 from tongues.evaluation.items import CodeItem
 from tongues.evaluation.programs import ProgramTests, passes, program_in
-from tongues.evaluation.sandbox import Limits, Sandbox, open_sandbox
+from tongues.evaluation.sandbox import Limits, open_sandbox
 from tongues.evaluation.score import measure
 from tongues.evaluation.suite import Suite
 from tongues.evaluation.tasks import Asking, ask_code
@@ -27,22 +36,113 @@ TESTS = ProgramTests(
 RIGHT = "def add(a, b):\n    return a + b\n"
 
 
-@pytest.fixture(scope="module")
-def place() -> Sandbox:
-    try:
-        return open_sandbox()
-    except EvaluationError as error:
-        pytest.skip(str(error))
+SOURCES = Path(sandbox_module.__file__).parents[2]
+NOBODY = 65534
+BECOME_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--bounding-set=-all")
+CHILD = """
+import json, os, sys
+from tongues.core.errors import EvaluationError
+from tongues.evaluation.programs import ProgramTests, passes
+from tongues.evaluation.sandbox import Limits, open_sandbox
+try: place = open_sandbox()
+except EvaluationError as error: sys.exit(print(json.dumps(str(error)), flush=True))
+print(json.dumps([os.getuid(), place.protection]), flush=True)
+for line in sys.stdin:
+    what, arguments, limits = json.loads(line)
+    if what == "run": found = place.run(arguments, Limits(**limits))
+    else: found = passes(arguments[0], ProgramTests(*arguments[1:]), place, Limits(**limits))
+    print(json.dumps(found), flush=True)
+"""
 
 
-def said(place: Sandbox, program: str) -> tuple[int | None, str]:
+class AsIAm:
+    """The sandbox of whoever runs the tests."""
+
+    def __init__(self) -> None:
+        self.place, self.owner = open_sandbox(), os.geteuid()
+
+    def run(self, program: Sequence[str], limits: Limits) -> tuple[int | None, str]:
+        return self.place.run(program, limits)
+
+    def passes(self, program: str, tests: ProgramTests, limits: Limits) -> str:
+        return passes(program, tests, self.place, limits)
+
+    def close(self) -> None:
+        pass
+
+
+class AsNobody:
+    """The same in a child that is nobody: without root, and without any capability to begin with.
+
+    It runs the system's own Python, since the one of the tests may lie where nobody may look.
+    """
+
+    owner = NOBODY
+
+    def __init__(self) -> None:
+        python = shutil.which("python3", path="/usr/bin:/bin") or "python3"
+        self.child = subprocess.Popen(
+            [*BECOME_NOBODY, python, "-B", "-c", CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(SOURCES), "JUDGE_KEY": "hidden"},
+            cwd="/",
+            text=True,
+        )
+        self.said = self._read()
+
+    def run(self, program: Sequence[str], limits: Limits) -> tuple[int | None, str]:
+        status, printed = self._ask("run", program, limits)
+        return status, printed
+
+    def passes(self, program: str, tests: ProgramTests, limits: Limits) -> str:
+        return str(self._ask("passes", [program, *dataclasses.astuple(tests)], limits))
+
+    def _ask(self, what: str, arguments: Sequence[str], limits: Limits) -> Any:
+        assert self.child.stdin
+        self.child.stdin.write(json.dumps([what, arguments, dataclasses.asdict(limits)]) + "\n")
+        self.child.stdin.flush()
+        return self._read()
+
+    def _read(self) -> Any:
+        assert self.child.stdout
+        line = self.child.stdout.readline()
+        return json.loads(line) if line else f"ended with {self.child.wait()}"
+
+    def close(self) -> None:
+        self.child.communicate()
+
+
+Place = AsIAm | AsNobody
+
+
+@pytest.fixture(scope="module", params=["as I am", "as nobody"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    if request.param == "as I am":
+        try:
+            yield AsIAm()
+        except EvaluationError as error:
+            pytest.skip(str(error))
+        return
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else; the tests run as an ordinary user already")
+    somebody = AsNobody()
+    if somebody.said != [NOBODY, "user namespace without capabilities"]:
+        somebody.close()
+        pytest.skip(f"nobody has no sandbox here: {somebody.said}")
+    yield somebody
+    somebody.close()
+
+
+def said(place: Place, program: str) -> tuple[int | None, str]:
     return place.run(("-c", program), LIMITS)
 
 
-def test_right_program_passes_and_empty_one_fails(place: Sandbox) -> None:
-    assert passes(RIGHT, TESTS, place, LIMITS) == "passed"
-    assert passes("def add(a, b):\n    pass\n", TESTS, place, LIMITS) == "failed"
-    assert passes("", TESTS, place, LIMITS) == "failed"
+def test_right_program_passes_and_empty_one_fails(place: Place) -> None:
+    assert place.passes(RIGHT, TESTS, LIMITS) == "passed"
+    assert place.passes("def add(a, b):\n    pass\n", TESTS, LIMITS) == "failed"
+    assert place.passes("", TESTS, LIMITS) == "failed"
 
 
 PRETENDERS = {
@@ -94,9 +194,9 @@ PRETENDERS = {
 
 
 @pytest.mark.parametrize("program", PRETENDERS.values(), ids=PRETENDERS.keys())
-def test_program_that_only_pretends_does_not_pass(place: Sandbox, program: str) -> None:
+def test_program_that_only_pretends_does_not_pass(place: Place, program: str) -> None:
     limits = Limits(cpu_s=1, wall_s=3.0, memory_mib=256)
-    assert passes(program, TESTS, place, limits) in {"failed", "time"}
+    assert place.passes(program, TESTS, limits) in {"failed", "time"}
 
 
 ESCAPES = {
@@ -124,7 +224,8 @@ ESCAPES = {
         "for n in range(100):\n    with open(f'/tmp/{{n}}', 'wb') as f: f.write(b'0' * (3 << 20))"
     ),
     "fills the disk with names": "for n in range(100000): open(f'/tmp/{{n}}', 'w').close()",
-    "becomes root": "import os\nos.setuid(0)",
+    "becomes root and acts as such": "import os\nos.setuid(0)\nos.chown('/tmp', 1, 1)",
+    "becomes somebody else": "import os\nos.setuid(1000)",
     "leaves its root": "import os\nos.chroot('/tmp')",
     "makes a user namespace": ("import ctypes, sys\nsys.exit(ctypes.CDLL(None).unshare(0x10000000) != 0)"),
     "mounts": "import ctypes, sys\nsys.exit(ctypes.CDLL(None).mount(b'n', b'/tmp', b'tmpfs', 0, None) != 0)",
@@ -134,9 +235,17 @@ ESCAPES = {
 }
 
 
+@pytest.fixture
+def own(place: Place) -> Iterator[Path]:
+    """A folder that whoever starts the program could read and write."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, place.owner, -1)
+        yield Path(name)
+
+
 @pytest.mark.parametrize("program", ESCAPES.values(), ids=ESCAPES.keys())
-def test_program_cannot_reach_outside(place: Sandbox, program: str, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
+def test_program_cannot_reach_outside(place: Place, program: str, own: Path) -> None:
+    secret = own / "secret"
     secret.write_text("hidden")
     abstract = f"tongues-{os.getpid()}"
     with (
@@ -146,36 +255,34 @@ def test_program_cannot_reach_outside(place: Sandbox, program: str, tmp_path: Pa
     ):
         unix.bind("\0" + abstract)
         unix.listen()
-        named.bind(str(tmp_path / "s"))
+        named.bind(str(own / "s"))
         named.listen()
+        for path in (secret, own / "s"):
+            os.chown(path, place.owner, -1)
         port = server.getsockname()[1]
-        status, printed = said(
-            place,
-            program.format(
-                port=port, unix=str(tmp_path / "s"), abstract=abstract, secret=str(secret), parent=os.getpid()
-            ),
-        )
+        names = {"port": port, "unix": str(own / "s"), "abstract": abstract, "secret": str(secret)}
+        status, printed = said(place, program.format(**names, parent=os.getpid()))
     assert status not in {0, None}
     assert "hidden" not in printed
     assert "root:" not in printed
     assert secret.read_text() == "hidden"
 
 
-def test_program_sees_no_environment(place: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_sees_no_environment(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUDGE_KEY", "hidden")
     status, printed = said(place, "import os\nprint(sorted(os.environ), os.getuid() != 0)")
     assert status == 0
     assert "JUDGE_KEY" not in printed
-    if os.geteuid() == 0:
+    if place.owner == 0:
         assert "True" in printed
 
 
-def test_next_program_finds_nothing_of_the_last(place: Sandbox) -> None:
+def test_next_program_finds_nothing_of_the_last(place: Place) -> None:
     said(place, "open('/tmp/left', 'w').write('x')")
     assert said(place, "import os\nprint(os.listdir('/tmp'))") == (0, "[]\n")
 
 
-def test_nothing_lives_on_after_the_clock(place: Sandbox) -> None:
+def test_nothing_lives_on_after_the_clock(place: Place) -> None:
     before = set(_processes())
     status, _ = place.run(("-c", "import time\ntime.sleep(3600)"), Limits(wall_s=0.5))
     assert status is None
@@ -196,21 +303,21 @@ def _command(process: int) -> bytes:
         return b""
 
 
-def test_plain_values_cross_as_they_are(place: Sandbox) -> None:
+def test_plain_values_cross_as_they_are(place: Place) -> None:
     values = "[None, True, 1.5, float('inf'), -2, 'é\\n', b'x', (1,), (), {1: [2]}, {3}, set(), {}]"
     tests = ProgramTests(
         "same", f"def check(f):\n    for v in {values}: assert f(v) == v and type(f(v)) is type(v), v\n"
     )
-    assert passes("def same(v):\n    return v\n", tests, place, LIMITS) == "passed"
+    assert place.passes("def same(v):\n    return v\n", tests, LIMITS) == "passed"
 
 
-def test_helpers_of_the_set_serve_its_tests(place: Sandbox) -> None:
+def test_helpers_of_the_set_serve_its_tests(place: Place) -> None:
     tests = ProgramTests(
         "add", "def check(f):\n    assert f(1, 1) == twice(1)\n", helpers="def twice(x): return 2 * x\n"
     )
-    assert passes(RIGHT, tests, place, LIMITS) == "passed"
+    assert place.passes(RIGHT, tests, LIMITS) == "passed"
     broken = ProgramTests("add", TESTS.tests, helpers="desde typing importar List")
-    assert passes(RIGHT, broken, place, LIMITS) == "passed"
+    assert place.passes(RIGHT, broken, LIMITS) == "passed"
 
 
 def test_without_namespaces_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,10 +347,10 @@ PROMPT = 'from typing import List\n\n\ndef add(a: int, b: int) -> int:\n    """S
         "```python\ndef add(a, b):\n    return a + b",
     ],
 )
-def test_program_is_found_in_an_answer(place: Sandbox, answer: str) -> None:
+def test_program_is_found_in_an_answer(place: Place, answer: str) -> None:
     program = program_in(answer, PROMPT, "add")
     assert program is not None
-    assert passes(program, TESTS, place, LIMITS) == "passed"
+    assert place.passes(program, TESTS, LIMITS) == "passed"
 
 
 def test_answer_without_text_has_no_program() -> None:
@@ -261,7 +368,7 @@ class Writes:
         return list(self.answers)
 
 
-def test_pass_at_1_counts_programs_that_pass_and_the_sets_own(place: Sandbox) -> None:
+def test_pass_at_1_counts_programs_that_pass_and_the_sets_own(place: Place) -> None:
     items = tuple(
         CodeItem(str(n), "es", "def add(a, b):\n", "add", TESTS.tests, own)
         for n, own in enumerate(("    return a + b\n", "    return a - b\n", ""))

@@ -1,18 +1,20 @@
 """The endpoint runner against the transformers runner, on one tiny model behind a real HTTP server."""
 
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from scoring import ScoringEndpoint
 
-from tongues.core.errors import EngineError, EvaluationError
+from tongues.core.errors import DataError, EngineError, EvaluationError
 from tongues.core.recipe import EndpointSection, EvaluationSection, OpenAIEngine, SuiteSection
 from tongues.core.scores import Scores
 from tongues.data.language_id import RestrictedIdentifier
-from tongues.evaluation.agreement import agreement
+from tongues.evaluation.agreement import agreement, item_agreements, write_agreement
 from tongues.evaluation.compare import by_task
 from tongues.evaluation.items import AnswerItem
 from tongues.evaluation.model import LocalModel
@@ -156,10 +158,40 @@ def test_endpoint_that_cannot_score_prompts_is_told_apart(local: LocalModel, tmp
 def test_agreement_names_the_items_on_which_runners_differ(local: LocalModel, tmp_path: Path) -> None:
     scored(local.folder, tmp_path / "a")
     first = by_task(read_samples(tmp_path / "a" / "samples"))
-    assert all(one["same"].value == 1.0 and not one["differing"] for one in agreement(first, first))
+    same = agreement(item_agreements(first, first))
+    assert len(same) == len(first)
+    assert all(one["same"].value == one["same_score"].value == 1.0 and not one["differing"] for one in same)
     a = Sample("choices", "es", "1", "?", "A", "A", True, options=("x", "y"), loglikelihoods=(-1.0, -1.2))
     b = Sample("choices", "es", "1", "?", "A", "B", False, options=("x", "y"), loglikelihoods=(-1.1, -1.05))
-    (found,) = agreement({("choices", "es"): [a]}, {("choices", "es"): [b]})
-    assert found["same"].value == found["same_verdict"].value == 0.0
+    (found,) = agreement(item_agreements({("choices", "es"): [a]}, {("choices", "es"): [b]}))
+    assert found["same"].value == found["same_score"].value == 0.0
     assert found["largest_difference"] == pytest.approx(0.15)
     assert found["differing"][0]["loglikelihood_gap"] == pytest.approx(0.05)
+    with pytest.raises(DataError, match="same items"):
+        item_agreements({("choices", "es"): [a]}, {("choices", "es"): []})
+
+
+def test_agreement_tells_other_words_from_another_score_and_keeps_both(tmp_path: Path) -> None:
+    """Other words may count the same; where nothing is known right, words are compared."""
+    pairs = [
+        (("qa", "es"), {"correct": False, "f1": 0.5}, {"correct": False, "f1": 0.5}),
+        (("math", "es"), {"correct": True}, {"correct": False}),
+        (("open", "es"), {"guessed_lang": "es"}, {"guessed_lang": "es"}),
+        (("translation", "es"), {}, {}),
+    ]
+    first = {key: [Sample(*key, "1", "?", "", "uno", **a)] for key, a, _ in pairs}
+    second = {key: [Sample(*key, "1", "?", "", "otro\u202e", **b)] for key, _, b in pairs}
+    items = item_agreements(first, second)
+    assert [(item.same, item.same_score) for item in items] == [
+        (False, True), (False, False), (False, True), (False, False)
+    ]  # fmt: skip
+    write_agreement(tmp_path / "out", items)
+    rows = pq.read_table(tmp_path / "out" / "agreement.parquet").to_pylist()
+    assert [(r["task"], r["first"], r["second"], r["same_score"]) for r in rows[:2]] == [
+        ("qa", "uno", "otro\u202e", True), ("math", "uno", "otro\u202e", False)
+    ]  # fmt: skip
+    kept = json.loads((tmp_path / "out" / "agreement.json").read_text(encoding="utf-8"))
+    assert [(one["task"], one["same"]["n"], one["same_score"]["value"]) for one in kept] == [
+        ("qa", 1, 1.0), ("math", 1, 0.0), ("open", 1, 1.0), ("translation", 1, 0.0)
+    ]  # fmt: skip
+    assert kept[1]["differing"][0]["second"] == "otro\u202e"

@@ -59,11 +59,40 @@ def test_codes_of_a_set_are_its_own() -> None:
         ({"standard": "taco", "open_uri": "x.jsonl"}, "has a set for that"),
         ({"standard": "taco", "sets": {"vicuna80": {"uri": "one.jsonl"}}}, "one file per language"),
         ({}, "name a standard suite"),
+        (
+            {"standard": "sphinx", "sets": {"mgsm": {"uri": "{lang}.tsv", "shots": 4}}},
+            "4 shots need examples",
+        ),
+        (
+            {"standard": "sphinx", "sets": {"mgsm": {"uri": "{lang}.tsv", "shots": -1}}},
+            "greater than or equal",
+        ),
+        (
+            {"standard": "sphinx", "sets": {"mgsm": {"uri": "{lang}.tsv", "shots_uri": "x"}}},
+            "shots_uri: shots is 0",
+        ),
+        (
+            {"standard": "sphinx", "sets": {"mgsm": {"uri": "hf://a/b@c", "shots": 4, "shots_uri": "x"}}},
+            "the hub has examples of its own",
+        ),
+        (
+            {"standard": "crossin", "sets": {"cross_mmlu": {"uri": "x.json", "shots": 5}}},
+            "only sets of lm-evaluation-harness have shots",
+        ),
     ],
 )
 def test_suite_that_cannot_be_meant_is_refused(section: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         SuiteSection.model_validate(section)
+
+
+def test_shots_of_the_recipe_take_the_place_of_the_suites_own() -> None:
+    one = standard_suite("sphinx").get("mgsm")
+    assert one.task.shots == 0 and "0 shots" in one.measured_by
+    assert one.with_shots(None) is one
+    assert one.with_shots(4).task.shots == 4 and "4 shots" in one.with_shots(4).measured_by
+    sets = {"mgsm": {"uri": "{lang}.tsv", "shots": 4, "shots_uri": "examples.{lang}.tsv"}}
+    assert SuiteSection.model_validate({"standard": "sphinx", "sets": sets}).sets["mgsm"].shots == 4
 
 
 def test_quick_suite_ships_its_files() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tongues.core.comparison import Difference
+from tongues.core.comparison import Contamination, Difference, Exposure
 from tongues.core.recipe import GateSection
 from tongues.core.scores import Measurement, Scores
 from tongues.evaluation.paired import paired
@@ -17,7 +17,22 @@ from tongues.promotion.gate import decide as decide_on
 LANGS = ("es", "ca", "gl")
 POLICY = GateSection(confidence=0.5)  # bounds held against the measured values
 SURE = GateSection(confidence=0.95)
-SOUND = Evidence(parity=1.0, lineage_faults=(), base_licence="MIT", data_licences=("CC0-1.0",))
+
+
+def searched(*langs, tasks=("choices", "open", "translation"), **met):
+    """A search of the training data that found what `met` says: task__lang to direct, translated."""
+    exposures = []
+    for task in tasks:
+        for lang in langs:
+            direct, translated = met.get(f"{task}__{lang}", (0, 0))
+            exposures.append(Exposure(task=task, lang=lang, items=60, direct=direct, translated=translated))
+    return Contamination(dataset_sha256="7" * 64, records=9, rule="r", exposures=tuple(exposures))
+
+
+CLEAN = searched("en", *LANGS, tasks=("choices", "open", "qa", "translation"))
+SOUND = Evidence(
+    parity=1.0, lineage_faults=(), base_licence="MIT", data_licences=("CC0-1.0",), contamination=CLEAN
+)
 
 
 def decide(candidate, reference, policy, evidence=SOUND):
@@ -91,10 +106,14 @@ def test_decide_equal_models_passes_with_one_clause_per_language_and_rule():
     decision = decide(scores(), scores("base"), POLICY)
     assert decision.passed
     assert decision.reasons == ()
-    assert len(decision.clauses) == 4 + 3 + 1 + 3 + 3
+    assert len(decision.clauses) == 4 + 4 + 3 + 1 + 3 + 3
     assert decision.candidate_sha256 == "c" * 64
     assert [c.lang for c in decision.clauses] == [
         *["all"] * 4,
+        "en",
+        "ca",
+        "es",
+        "gl",
         "ca",
         "es",
         "gl",
@@ -334,7 +353,7 @@ def test_decide_worse_answers_never_turn_a_refusal_into_a_pass(pairs, confidence
     assert set(failed(at_first)) <= set(failed(then))
 
 
-@given(st.sampled_from(["parity", "lineage_faults", "base_licence", "data_licences", "differences"]))
+@given(st.sampled_from(sorted(Evidence.model_fields)))
 def test_decide_any_gap_in_the_evidence_refuses(gap):
     same = {lang: [1.0] * 200 for lang in ("en", *LANGS)}
     candidate, champion, evidence = asked(same, same)
@@ -408,3 +427,64 @@ def test_set_of_the_suite_that_was_not_measured_is_refused_by_name():
     decision = decide(candidate, scores("champion"), POLICY)
     said = "xwinograd/zh-Hans was not measured: no such file: x.jsonl; make it readable, or take it out"
     assert not decision.passed and any(reason.startswith(said) for reason in decision.reasons)
+
+
+def contaminated(evidence, policy=POLICY):
+    decision = decide(scores(), scores("base"), policy, SOUND.model_copy(update={"contamination": evidence}))
+    return {c.lang: c for c in decision.clauses if c.name == "max_contamination"}
+
+
+@pytest.mark.parametrize(
+    ("bound", "met", "passed"),
+    [(0.01, (0, 0), True), (0.01, (1, 0), False), (0.01, (0, 1), False), (0.05, (2, 1), True),
+     (0.05, (2, 2), False), (0.0, (0, 0), True), (1.0, (30, 30), True)],
+)  # fmt: skip
+def test_decide_contamination_is_held_against_the_share_of_items_met_in_any_language(bound, met, passed):
+    policy = POLICY.model_copy(update={"max_contamination": bound})
+    found = contaminated(searched("en", *LANGS, choices__ca=met), policy)
+    assert {lang: clause.passed for lang, clause in found.items()} == {
+        "en": True, "es": True, "gl": True, "ca": passed
+    }  # fmt: skip
+    assert (found["ca"].measured, found["ca"].n) == (sum(met) / 60, 60)
+
+
+def test_decide_contamination_names_every_set_over_the_bound_with_its_numbers():
+    found = contaminated(searched("en", *LANGS, choices__ca=(3, 2), open__ca=(0, 1), open__es=(1, 0)))
+    assert found["ca"].sentence == (
+        "ca: the training data holds 5 of 60 items of choices, 2 of them in another language; 1 of 60 items "
+        "of open, 1 of them in another language; a share of at most 0.01 of any set is allowed (leave "
+        "these items out of the training data)"
+    )
+    assert "1 of 60 items of open;" in found["es"].sentence
+
+
+def test_decide_contamination_nobody_searched_for_refuses():
+    (nothing,) = contaminated(None).values()
+    assert not nothing.passed and "not known" in nothing.sentence
+    found = contaminated(searched("en", "es", "ca", tasks=("choices", "open", "translation")))
+    assert [lang for lang, clause in found.items() if not clause.passed] == ["gl"]
+    found = contaminated(searched("en", *LANGS, tasks=("choices", "translation")))
+    assert [(lang, clause.passed) for lang, clause in found.items()] == [
+        ("en", True), ("ca", False), ("es", False), ("gl", False)
+    ]  # fmt: skip
+    assert found["es"].sentence.endswith("for the questions of open; evaluate again")
+
+
+def test_decide_contamination_of_a_set_with_no_items_counts_as_not_searched():
+    empty = CLEAN.model_copy(
+        update={"exposures": tuple(e.model_copy(update={"items": 0}) for e in CLEAN.exposures)}
+    )
+    assert not any(clause.passed for clause in contaminated(empty).values())
+
+
+@given(st.dictionaries(st.sampled_from([f"{t}__{la}" for t in ("choices", "open") for la in LANGS]),
+                       st.tuples(st.integers(0, 30), st.integers(0, 30))),
+       st.sampled_from([0.0, 0.01, 0.1, 0.5]), st.data())  # fmt: skip
+def test_decide_more_contamination_never_turns_a_refusal_into_a_pass(met, bound, data):
+    policy = POLICY.model_copy(update={"max_contamination": bound})
+    before = contaminated(searched("en", *LANGS, **met), policy)
+    place = data.draw(st.sampled_from([f"choices__{la}" for la in LANGS]))
+    direct, translated = met.get(place, (0, 0))
+    after = contaminated(searched("en", *LANGS, **(met | {place: (direct, translated + 1)})), policy)
+    assert all(before[lang].passed or not after[lang].passed for lang in before)
+    assert after[place[-2:]].measured >= before[place[-2:]].measured

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tongues.core.comparison import COMPARISON_NAME, Comparison
+from tongues.core.comparison import COMPARISON_NAME, Comparison, Contamination, Exposure
 from tongues.core.digests import canonical_json
 from tongues.core.errors import EvaluationError
 from tongues.core.records import RECORD_SCHEMA, Message, Record, Source
 from tongues.core.scores import Measurement, Scores
 from tongues.core.shards import write_shards
+from tongues.core.standard_suites import standard_suite
+from tongues.evaluation.cross import read_cross
 from tongues.stages.contamination import contamination, read_contamination
 from tongues.stages.evaluate import Evaluation
 from tongues.stages.given import Given
@@ -56,8 +58,22 @@ def tuned(
     return workspace.finish("finetune", recipe=given.recipe, inputs=inputs, params=[parity, vllm], work=work)
 
 
-def evaluated(given: Given, workspace: Workspace) -> Output:
-    """A comparison of two models that are alike."""
+def clean(*tasks: str) -> tuple[Exposure, ...]:
+    """Sets of which nothing was met, in every language."""
+    return tuple(
+        Exposure(task=task, lang=lang, items=60, direct=0, translated=0)
+        for task in tasks
+        for lang in ("en", "es", "ca")
+    )
+
+
+NOTHING_MET = Contamination(
+    dataset_sha256="7" * 64, records=1, rule="r", exposures=clean("choices", "open", "translation")
+)
+
+
+def evaluated(given: Given, workspace: Workspace, searched: Contamination | None = NOTHING_MET) -> Output:
+    """A comparison of two models that are alike, and what was searched for in the training data."""
     values = {f"choices/{lang}/accuracy": 0.5 for lang in ("en", "es", "ca")}
     values |= {f"open/{lang}/target_language_rate": 0.9 for lang in ("es", "ca")}
     values |= {f"translation/{lang}/chrf": 40.0 for lang in ("es", "ca")}
@@ -74,7 +90,9 @@ def evaluated(given: Given, workspace: Workspace) -> Output:
         )
         for role in ("base", "candidate")
     )
-    comparison = Comparison(recipe="tiny", models=(base, candidate), against={"base": ()})
+    comparison = Comparison(
+        recipe="tiny", models=(base, candidate), against={"base": ()}, contamination=searched
+    )
 
     def work(folder: Path) -> Report:
         (folder / COMPARISON_NAME).write_bytes(canonical_json(comparison.model_dump(mode="json")))
@@ -138,10 +156,48 @@ def test_decision_on_a_model_of_unknown_origin_refuses(
 ) -> None:
     data = None if gap == "data" else dataset(measured, workspace, "Hola")
     model = tuned(measured, workspace, data, parity=None if gap == "parity" else 1.0)
-    said = decision(measured, workspace, model, evaluated(measured, workspace))
-    assert [c.name for c in said.clauses if not c.passed] == [
-        {"parity": "min_parity", "data": "licences"}[gap]
-    ]
+    searched = read_contamination(contamination(measured, workspace, model))
+    known = NOTHING_MET if searched else None  # the test's suite has choices only
+    said = decision(measured, workspace, model, evaluated(measured, workspace, known))
+    assert [c.name for c in said.clauses if not c.passed] == {
+        "parity": ["min_parity"], "data": ["licences", "max_contamination"]
+    }[gap]  # fmt: skip
+
+
+def test_decision_on_a_model_that_was_trained_on_the_questions_refuses(
+    measured: Given, workspace: Workspace
+) -> None:
+    model = tuned(measured, workspace, dataset(measured, workspace, f"Dime: {QUESTION}"))
+    found = read_contamination(contamination(measured, workspace, model))
+    assert found is not None
+    both = found.model_copy(update={"exposures": (*found.exposures, *clean("open", "translation"))})
+    said = decision(measured, workspace, model, evaluated(measured, workspace, both))
+    refused = [(c.name, c.lang, c.measured) for c in said.clauses if not c.passed]
+    assert refused == [("max_contamination", lang, 1.0) for lang in ("en", "ca", "es")]
+    assert "1 of 1 items of choices; a share of at most 0.01" in said.reasons[2]
+
+
+def test_contamination_of_a_standard_set_is_searched_for_and_named(
+    given: Given, workspace: Workspace
+) -> None:
+    """A Cross set whose Spanish question was trained on: met in Spanish, known as translated elsewhere."""
+    about = standard_suite("crossin").get("cross_mmlu")
+    choices = {"choices": ["(A) a", "(B) b"], "answer": "(A) a"}
+    records = [
+        {"id": "1", "English": {"question": "Which letter is first?", **choices},
+         "Spanish": {"question": QUESTION, **choices}},
+        {"id": "2", "English": {"question": "What is seen at night above us all?", **choices},
+         "Spanish": {"question": "¿Qué se ve de noche en lo alto, sobre todos?", **choices}},
+    ]  # fmt: skip
+    one = read_cross(records, about, ["en", "es"])
+    model = tuned(given, workspace, dataset(given, workspace, f"Dime: {QUESTION}"))
+    found = read_contamination(contamination(given, workspace, model, [one]))
+    assert found is not None
+    met = {(e.task, e.lang): (e.items, e.direct, e.translated) for e in found.exposures}
+    assert met["cross_mmlu", "es"] == (2, 1, 0) and met["cross_mmlu", "en"] == (2, 0, 1)
+    assert (
+        read_contamination(contamination(given, workspace, model)) != found
+    )  # another suite, another search
 
 
 @pytest.mark.parametrize(("vllm", "passes"), [(None, False), (0.9, False), (0.99, True)])

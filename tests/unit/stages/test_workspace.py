@@ -164,3 +164,12 @@ def test_a_waiting_process_says_so(tmp_path):
     thread.join()
     assert "waiting" in lines[0]
     assert read_manifest(next((tmp_path / "stage").iterdir())) is not None
+
+
+def test_finished_only_finds_work_and_does_none(tmp_path):
+    place = workspace(tmp_path)
+    with pytest.raises(StorageError, match="stage is not finished"):
+        finish(place.finished_only(), lambda folder: pytest.fail("did the work"))
+    assert not (tmp_path / "stage").exists()
+    first = finish(place, write("a"))
+    assert finish(place.finished_only(), lambda folder: pytest.fail("did the work")).uri == first.uri

@@ -23,6 +23,10 @@ class SetSection(Section):
     uri: str
     """A file or object, with {lang} in place of the set's own code where it has one per language; or, for
     sets of lm-evaluation-harness, hf://ORG/NAME@REVISION."""
+    shots: Annotated[int, Field(ge=0)] | None = None
+    """Examples before each question, for sets of lm-evaluation-harness; the suite's number when absent."""
+    shots_uri: str | None = None
+    """Where the examples are, in files like those of the set; those on the hub have theirs beside them."""
 
 
 class SuiteSection(Section):
@@ -106,11 +110,27 @@ class SuiteSection(Section):
                     else "any suite: name one"
                 )
             )
+        for problem in (self._problem_of_shots(name) for name in self.sets):
+            if problem:
+                raise ValueError(problem)
         if twice := [task for task in self.filled if getattr(self, f"{task}_uri")]:
             raise ValueError(
                 f"{twice[0]}_uri: suite {self.standard} has a set for that; give its place under sets"
             )
         return self
+
+    def _problem_of_shots(self, name: str) -> str:
+        """What is wrong with a set's examples; empty if nothing is."""
+        section = self.sets[name]
+        one = standard_suite(self.standard or "quick").get(name).with_shots(section.shots)
+        if one.harness is None:
+            given = section.shots is not None or section.shots_uri
+            return f"sets.{name}: only sets of lm-evaluation-harness have shots" if given else ""
+        if section.uri.startswith("hf://"):
+            return f"sets.{name}.shots_uri: the hub has examples of its own" if section.shots_uri else ""
+        if one.harness.shots and not section.shots_uri:
+            return f"sets.{name}: {one.harness.shots} shots need examples; name their files as shots_uri"
+        return "" if one.harness.shots or not section.shots_uri else f"sets.{name}.shots_uri: shots is 0"
 
     @model_validator(mode="after")
     def _files_of_formats(self) -> Self:
@@ -196,7 +216,8 @@ class EvaluationSection(Section):
     """Who rates the answers to open questions; nobody when absent."""
     compare_with: dict[OtherRole, str] = Field(default={})
     """Further models of the comparison, such as one that was tuned on English only: a name for it to
-    models:/NAME@ALIAS, models:/NAME/VERSION, or the URI of a finished finetune folder."""
+    models:/NAME@ALIAS, models:/NAME/VERSION, the URI of a finished finetune folder, or a recipe whose model
+    is finished in the same workspace: RECIPE.yaml#VARIANT, or #VARIANT for one of this recipe."""
 
     @model_validator(mode="after")
     def _allowed_to_run(self) -> Self:
@@ -252,6 +273,9 @@ class GateSection(Section):
     """Measure to its largest loss in any taught language, such as qa/f1: 0.05."""
     max_english_drops: dict[MeasureName, Annotated[float, Field(ge=0)]] = Field(default={})
     """Measure to its largest loss in the source language, beside multiple choice."""
+    max_contamination: Share = 0.01
+    """Largest share of an evaluation set's items, in any language of the recipe, that the training data
+    holds, in that language or in another; at 0.01 one item of a hundred, and none of sixty."""
     min_parity: Share = 0.95
     """Smallest share of tokens at which the weights written prefer what the trained ones prefer."""
     licences: tuple[str, ...] | None = None
