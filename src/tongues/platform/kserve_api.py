@@ -25,6 +25,7 @@ _PLURALS = {
     "InferenceService": "inferenceservices",
     "LLMInferenceService": "llminferenceservices",
     "ServingRuntime": "servingruntimes",
+    "HTTPRoute": "httproutes",
 }
 _FAILED = ("InvalidSpec", "BlockedByFailedLoad")
 _POLL_S = 2.0
@@ -45,6 +46,10 @@ _REASONS = {
     "ModelLoadFailed": "read the log of the pod that failed; raise pool.memory if it was killed for memory",
     "RuntimeUnhealthy": "read the log of the pod; raise the runtime's start-up time if it was still loading",
 }
+
+
+class NotThereError(KubernetesError):
+    """There is no such object, though the cluster knows its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +144,55 @@ class KServeApi:
         Raises:
             KubernetesError: it failed, in the words of its modelStatus, or was not ready in time.
         """
+        return self._wait_for(applied, item, _whole, timeout_s=timeout_s)
+
+    def wait_canary(
+        self, applied: Applied, item: Mapping[str, Any], name: str, *, timeout_s: float
+    ) -> Applied:
+        """Wait until the canary of this name can answer; see `wait_ready` for the rest."""
+        return self._wait_for(applied, item, lambda status: _canary(status, name), timeout_s=timeout_s)
+
+    def find(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """An object as it stands; None where there is none.
+
+        Args:
+            item: its apiVersion, kind, name and namespace.
+        """
+        try:
+            return self._send("GET", item, {})
+        except NotThereError:
+            return None
+
+    def wait_seen(
+        self, item: Mapping[str, Any], fit: Callable[[dict[str, Any]], bool], *, timeout_s: float
+    ) -> bool:
+        """Wait until an object is as asked for; False where it is not in time.
+
+        Args:
+            item: its apiVersion, kind, name and namespace.
+            fit: whether it is; an object that is not there has no fields.
+            timeout_s: longest wait, in seconds.
+        """
+        started = self._clock()
+        while not fit(self.find(item) or {}):
+            if self._clock() - started > timeout_s:
+                return False
+            self._wait(_POLL_S)
+        return True
+
+    def _wait_for(
+        self,
+        applied: Applied,
+        item: Mapping[str, Any],
+        part: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        *,
+        timeout_s: float,
+    ) -> Applied:
         started, told = self._clock(), ""
         while True:
             current = self._send("GET", item, {})
-            status = current.get("status", {})
-            seen = status.get("observedGeneration", 0) >= applied.generation
+            seen = current.get("status", {}).get("observedGeneration", 0) >= applied.generation
+            status = part(current.get("status", {}))
             if seen and (failure := _failure(status)):
                 raise _failed(applied, *failure)
             if seen and _ready(status):
@@ -204,7 +253,7 @@ def _refused(error: ApiException, item: Mapping[str, Any]) -> KubernetesError:
         if told.get("details", {}).get("kind") == "namespaces":
             return KubernetesError(message, where=where, fix="create the namespace, or name another one")
         if told.get("details", {}).get("name"):
-            return KubernetesError("is gone", where=where, fix="run the same again; see who deletes it")
+            return NotThereError("is gone", where=where, fix="run the same again; see who deletes it")
         what = f"the cluster knows no {item['apiVersion']} {item['kind']}"
         return KubernetesError(what, where=where, fix="install KServe 0.20 or later with this kind")
     what = f"refused ({error.status}): {message}"
@@ -249,6 +298,17 @@ def _late(applied: Applied, timeout_s: float, standing: str) -> KubernetesError:
 def _ready(status: Mapping[str, Any]) -> bool:
     ready = _condition(status, "Ready").get("status") == "True"
     return ready and status.get("modelStatus", {}).get("transitionStatus", "UpToDate") == "UpToDate"
+
+
+def _whole(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    return status
+
+
+def _canary(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What is said of one canary, in the form in which the whole is told of."""
+    told = next((dict(one) for one in status.get("canaryStatuses", []) if one.get("name") == name), {})
+    ready = {"type": "Ready", "status": "True" if told.get("ready") else "Unknown"}
+    return {"conditions": [ready], "modelStatus": told.get("modelStatus", {})}
 
 
 def _standing(status: Mapping[str, Any]) -> str:

@@ -62,7 +62,7 @@ class Finding:
         return f"{self.check}{f' {self.lang}' if self.lang else ''}: {self.detail}"
 
 
-def smoke(url: str, name: str, recorded: Sequence[Recorded], limits: Limits) -> list[Finding]:
+def smoke(url: str, name: str, recorded: Sequence[Recorded], limits: Limits, key: str = "") -> list[Finding]:
     """Check one server that holds a revision; never raises for what the server does.
 
     Args:
@@ -70,14 +70,15 @@ def smoke(url: str, name: str, recorded: Sequence[Recorded], limits: Limits) -> 
         name: of the revision there.
         recorded: the first of each language is asked; where there is none, one word is asked for.
         limits: what to keep to.
+        key: API key; empty where none is needed.
     """
     findings = [_health(url)]
     if not findings[0].ok:
         return findings
     firsts = {one.lang: one for one in reversed(recorded)}
     for one in firsts.values():
-        findings += _answers(url, name, one, limits)
-    return findings if recorded else [*findings, *_answers(url, name, None, limits)]
+        findings += _answers(url, name, one, limits, key)
+    return findings if recorded else [*findings, *_answers(url, name, None, limits, key)]
 
 
 def _health(url: str) -> Finding:
@@ -88,10 +89,10 @@ def _health(url: str) -> Finding:
     return Finding("health", "", status == httpx.codes.OK, f"{url} says {status}")
 
 
-def _answers(url: str, name: str, one: Recorded | None, limits: Limits) -> list[Finding]:
+def _answers(url: str, name: str, one: Recorded | None, limits: Limits, key: str) -> list[Finding]:
     lang, prompt = (one.lang, one.prompt) if one else ("", "1")
     try:
-        said, seconds = ask(url, name, prompt, limits.smoke_tokens, limits.latency_s * 2)
+        said, seconds = ask(url, name, prompt, limits.smoke_tokens, limits.latency_s * 2, key)
     except ServingError as error:
         return [Finding("reachable", lang, False, str(error))]
     findings = [Finding("latency", lang, seconds <= limits.latency_s, f"{seconds:.2f} s", seconds)]
