@@ -93,6 +93,7 @@ def _answer(folder: Path) -> str:
 class _Handler(BaseHTTPRequestHandler):
     vllm: RuntimeVllm
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -10,6 +10,7 @@ Sources: API types of KServe 0.20 (serving.kserve.io/v1beta1); kserve pulls 5672
 (weights), 5984 (no requests to pods that are not ready).
 """
 
+import re
 from collections.abc import Mapping
 from math import ceil
 from typing import Any
@@ -19,6 +20,7 @@ from tongues.platform.kserve_api import KServeApi
 from tongues.platform.kserve_objects import ANNOTATION, GROUP
 
 _ROUTE_S = 60.0
+_UNKNOWN = re.compile(r'unknown field "spec\.canary"|\.spec\.canary: field not declared in schema')
 _SERVICE_CHARACTERS = 63
 _NOT_IN_CANARY = ("maxReplicas", "autoScaling", "scaleTarget", "scaleMetric", "scaleMetricType", "workerSpec")
 _FIX = "use a KServe that writes weights (after 0.20.0, Gateway API on), or leave serving.kserve.canary out"
@@ -71,7 +73,7 @@ class Canary:
             item = self._with(0)
             applied = self._api.apply(item, take_over=self._take_over)
         except KubernetesError as error:
-            if "canary" in error.what:
+            if _UNKNOWN.search(error.what):
                 raise KubernetesError(
                     f"this KServe takes no canary: {error.what}", where=error.where, fix=_FIX
                 ) from error
@@ -114,6 +116,7 @@ class Canary:
         item = _standing(self._live)
         predictor = named(self._service, self.name)["spec"]["predictor"]
         kept = {field: value for field, value in predictor.items() if field not in _NOT_IN_CANARY}
+        kept["model"] = {"name": "", **kept["model"]}  # its schema asks for one, its webhook for none
         # As many as KServe takes for the share by itself, but one where it has none yet.
         kept["minReplicas"] = max(
             1, ceil(self._live["spec"]["predictor"].get("minReplicas", 1) * percent / 100)
