@@ -132,10 +132,15 @@ class Canary:
 
 
 def is_served(live: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
-    """Whether an object that stands serves the revision of another one, to all its clients."""
+    """Whether an object that stands serves the revision of another one, and nothing beside it."""
+    return same_revision(live, service) and not live["spec"].get("canary")
+
+
+def same_revision(live: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
+    """Whether two objects serve the same; a canary beside it, as a killed rollout leaves it, does not count."""
     name = f"{ANNOTATION}manifest-sha256"
-    same = [one["metadata"].get("annotations", {}).get(name) for one in (live, service)]
-    return same[0] == same[1] and not live["spec"].get("canary")
+    one, other = (each["metadata"].get("annotations", {}).get(name) for each in (live, service))
+    return bool(one == other)
 
 
 def keeping_name(live: Mapping[str, Any] | None, service: Mapping[str, Any]) -> dict[str, Any]:

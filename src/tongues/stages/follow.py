@@ -90,7 +90,7 @@ def follower(workspace: Workspace, wanted: Wanted) -> Follower:
     Raises:
         ServingError: a reference is none, or what is needed to start servers is not known yet.
     """
-    _check_references(wanted.references)
+    check_references(wanted.references)
     home = endpoint_home(workspace, wanted.name)
     home.mkdir(parents=True, exist_ok=True)
     aliases, fetched = RegistryAliases(workspace), Fetched(home, voucher())
@@ -103,7 +103,12 @@ def follower(workspace: Workspace, wanted: Wanted) -> Follower:
     return Follower(wanted.references, ports, servers, _door(home, wanted), home, settings, workspace.say)
 
 
-def _check_references(references: Sequence[str]) -> None:
+def check_references(references: Sequence[str]) -> None:
+    """Refuse what is no MODEL@ALIAS, and two aliases of one model.
+
+    Raises:
+        ServingError: the first that is wrong.
+    """
     models = [reference.partition("@")[0] for reference in references]
     if wrong := [one for one in references if not all(one.partition("@")[::2])]:
         raise ServingError("not a reference", where=wrong[0], fix="write MODEL@ALIAS, such as gl@champion")

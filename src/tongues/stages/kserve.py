@@ -11,7 +11,7 @@ from tongues.core.recipe import RegistrySection
 from tongues.platform import kserve_objects as objects
 from tongues.platform import storage
 from tongues.platform.kserve_api import Applied, KServeApi
-from tongues.platform.kserve_canary import Canary, is_served, keeping_name
+from tongues.platform.kserve_canary import Canary, keeping_name, same_revision
 from tongues.platform.model_versions import ModelVersion
 from tongues.platform.tracking import Tracking
 from tongues.promotion.records import ENDPOINT_TAG
@@ -124,7 +124,7 @@ def _next(
     """The object by which all clients get the version, once it may serve them all."""
     version, serving = rendering.registered.version, rendering.registered.recipe.serving
     section, service = serving.kserve, rendering.service
-    if live is None or section.canary is None or is_served(live, service):
+    if live is None or section.canary is None or same_revision(live, service):
         return keeping_name(live, service)
     timeout_s = serving.ready_timeout_s
     canary = Canary(api, live, service, version.version, timeout_s=timeout_s, take_over=take_over)

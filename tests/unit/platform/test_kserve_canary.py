@@ -11,7 +11,7 @@ from kubernetes.client import ApiClient, Configuration
 
 from tongues.core.errors import KubernetesError, ServingError
 from tongues.platform.kserve_api import KServeApi
-from tongues.platform.kserve_canary import Canary, is_served, keeping_name
+from tongues.platform.kserve_canary import Canary, is_served, keeping_name, same_revision
 
 ADDRESS = "/apis/serving.kserve.io/v1beta1/namespaces/team-a/inferenceservices/gl"
 
@@ -183,6 +183,14 @@ def test_name_that_makes_too_long_a_service_is_refused(case):
     long = service(4, name="x" * 50)
     with pytest.raises(ServingError, match="too long for a Service"):
         Canary(one.api, long, long, 1234, timeout_s=1)
+
+
+def test_canary_that_a_killed_rollout_left_is_gone_with_the_next_change(case):
+    one = case()
+    one.canary().start()
+    assert same_revision(one.live, service(3))
+    one.api.apply(keeping_name(one.live, service(3)))
+    assert is_served(one.live, service(3))
 
 
 def test_plain_change_after_a_promotion_keeps_the_deployment_that_serves(case):
