@@ -137,7 +137,7 @@ def is_served(live: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
 
 
 def same_revision(live: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
-    """Whether two objects serve the same; a canary beside it, as a killed rollout leaves it, does not count."""
+    """Whether two objects serve the same; a canary that a killed rollout left does not count."""
     name = f"{ANNOTATION}manifest-sha256"
     one, other = (each["metadata"].get("annotations", {}).get(name) for each in (live, service))
     return bool(one == other)
