@@ -135,6 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(status, {"error": {"message": said, "code": status}})
             return
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": said}}
+        usage = {"prompt_tokens": 1, "completion_tokens": len(said.split())}
         self._send(
             200,
             {
@@ -143,6 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "created": 0,
                 "model": body.get("model", ""),
                 "choices": [choice],
+                "usage": usage,
             },
         )
 

@@ -161,7 +161,8 @@ def status(
 def _show(found: "Status") -> None:
     columns = ("model", "state", "serves", "wanted", "reason")
     rows = [(one.model, one.state, one.serves, one.wanted, one.reason) for one in found.models]
-    terminal.table(f"{found.url} ({found.mode})", columns, rows)
+    mode = ", ".join(filter(None, (found.mode, found.mode_by)))
+    terminal.table(f"{found.url} ({mode})", columns, rows)
     for place, names in found.places.items():
         typer.echo(f"{place}: {'does not answer' if names is None else ', '.join(names) or 'holds nothing'}")
     for line in filter(None, (found.registry, *found.trouble)):

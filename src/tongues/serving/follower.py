@@ -294,6 +294,7 @@ class Follower:
         status = Status(
             url=f"{self._door.url}/v1",
             mode=self._settings.mode,
+            mode_by=self._settings.mode_by,
             pid=os.getpid(),
             at=time.time(),
             poll_s=self._settings.poll_s,

@@ -9,14 +9,13 @@
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
 
 from tongues.core.errors import ServingError
 from tongues.core.manifest import write_atomically
-from tongues.core.recipe import ServingSection
+from tongues.core.recipe import Recipe, ServingSection
 from tongues.core.recipe_file import load_recipe
 from tongues.data.language_id import RestrictedIdentifier
 from tongues.platform import storage
@@ -33,10 +32,10 @@ from tongues.serving.revision import Prepared, Revision
 from tongues.serving.status import STATUS_NAME, Status, read_status
 from tongues.serving.vllm_command import AdapterSlots, ServerPlan, dtype_of
 from tongues.stages.revisions import Fetched, RegistryAliases
+from tongues.stages.serving_mode import Choice, Mode, choose, measured
 from tongues.stages.signatures import require_files, voucher
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
 
-Mode = Literal["adapter", "merged"]
 Prepare = Callable[[Revision], Prepared]
 SERVING, PORTS_NAME = "serving", "replicas.json"
 KEY_VARIABLE = "TONGUES_API_KEY"
@@ -95,11 +94,12 @@ def follower(workspace: Workspace, wanted: Wanted) -> Follower:
     home.mkdir(parents=True, exist_ok=True)
     aliases, fetched = RegistryAliases(workspace), Fetched(home, voucher())
     known = _Known(workspace, wanted, home, _first(wanted, aliases, home))
-    mode = wanted.mode or known.section.mode
-    servers, prepare = (_adapters if mode == "adapter" else _merged)(known, fetched)
+    choice = _mode(known, fetched)
+    workspace.say(f"endpoint {wanted.name}: {choice}")
+    servers, prepare = (_adapters if choice.adapter else _merged)(known, fetched)
     ports = Ports(aliases.resolve, prepare, fetched.discard, aliases.roll_back, RestrictedIdentifier())
     key = os.environ.get(KEY_VARIABLE, "")
-    settings = Settings(mode, poll_s=wanted.poll_s, limits=wanted.limits, key=key)
+    settings = Settings(choice.mode, choice.why, poll_s=wanted.poll_s, limits=wanted.limits, key=key)
     return Follower(wanted.references, ports, servers, _door(home, wanted), home, settings, workspace.say)
 
 
@@ -131,13 +131,18 @@ class _Known:
     home: Path
     first: Revision | None
 
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """That made the first version; None where there is no version yet."""
+        if self.first is None:
+            return None
+        uri = storage.join(self.first.uri, RECIPE_NAME)
+        return load_recipe(storage.fetch_file(uri, self.home / RECIPE_NAME))
+
     @property
     def section(self) -> ServingSection:
-        """Of the first version's recipe; the defaults where there is no version yet."""
-        if self.first is None:
-            return ServingSection()
-        uri = storage.join(self.first.uri, RECIPE_NAME)
-        return load_recipe(storage.fetch_file(uri, self.home / RECIPE_NAME)).serving
+        """Of that recipe; the defaults where there is none."""
+        return self.recipe.serving if self.recipe else ServingSection()
 
     def base(self) -> Output:
         """The base model, every file of it as its manifest says."""
@@ -163,6 +168,30 @@ def _first(wanted: Wanted, aliases: RegistryAliases, home: Path) -> Revision | N
         return serving.revision
     found = (aliases.resolve(reference) for reference in wanted.references)
     return next((revision for revision in found if revision is not None), None)
+
+
+def _mode(known: _Known, fetched: Fetched) -> Choice:
+    """As asked for, as the first version's recipe says, or as it is measured with that version's adapter."""
+    if known.wanted.servers and known.wanted.mode is None:
+        return Choice("adapter", "the servers that were named hold adapters")
+    if known.first is None and known.wanted.mode is None:
+        return Choice("merged", "no alias stands for a version yet, whose recipe would say")
+    recipe = known.recipe
+    there = recipe is not None and recipe.has_servable_adapter
+    return choose(
+        known.section.mode, asked=known.wanted.mode, there=there, by_measure=lambda: _measured(known, fetched)
+    )
+
+
+def _measured(known: _Known, fetched: Fetched) -> Choice:
+    base, rank = known.base(), known.wanted.max_rank
+    if known.first is None:
+        raise ServingError("no version to measure with", where=", ".join(known.wanted.references))
+    digest = base.manifest.digest()
+    made = fetched.adapter(known.first, base=base.folder, base_digest=digest, max_rank=rank)
+    plan = replace(known.plan(base.folder), adapter=made.folder)
+    timeout_s = known.section.ready_timeout_s
+    return measured(known.workspace, plan, base_sha256=digest, ready_timeout_s=timeout_s)
 
 
 def _adapters(known: _Known, fetched: Fetched) -> tuple[Servers, Prepare]:

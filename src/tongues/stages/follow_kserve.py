@@ -147,7 +147,7 @@ class ClusterFollower:
         self.metrics.show(models, {})
         status = Status(
             url=f"{GROUP}/{self._namespace}",
-            mode="merged",
+            mode="as each recipe says",
             pid=os.getpid(),
             at=time.time(),
             poll_s=self._poll_s,

@@ -7,7 +7,7 @@ from typing import Any
 
 from tongues.core.digests import digest_value
 from tongues.core.errors import ServingError
-from tongues.core.recipe import RegistrySection
+from tongues.core.recipe import KServeSection, RegistrySection
 from tongues.platform import kserve_objects as objects
 from tongues.platform import storage
 from tongues.platform.kserve_api import Applied, KServeApi
@@ -17,7 +17,8 @@ from tongues.platform.tracking import Tracking
 from tongues.promotion.records import ENDPOINT_TAG
 from tongues.serving.vllm_command import max_rank
 from tongues.stages.kserve_rollout import by_canary
-from tongues.stages.serve import Registered, open_registered, with_adapter
+from tongues.stages.serve import Registered, chosen, open_registered
+from tongues.stages.serving_mode import Choice, Mode
 from tongues.stages.weights import ADAPTER, weights_uri
 from tongues.stages.workspace import Workspace
 
@@ -63,15 +64,15 @@ def render(
     """
     registered = open_registered(workspace, reference)
     section = registered.recipe.serving.kserve
-    use_adapter = with_adapter(registered, adapter, on_gpu=section.pool.gpus > 0)
-    if use_adapter and section.canary is not None:
+    choice = chosen(registered, adapter, lambda: _by_pool(section))
+    workspace.say(f"serve {registered.version.model}: {choice}")
+    if choice.adapter and section.canary is not None:
         what = "an adapter moves with the follower in its pod, not by canary"
         raise ServingError(what, where=reference, fix="leave serving.kserve.canary out, or serve it merged")
-    model = _served(registered, namespace, use_adapter)
+    model = _served(registered, namespace, choice)
     objects.check(model)
     make = objects.inference_service if section.kind == "InferenceService" else objects.llm_inference_service
-    mode = "adapter" if use_adapter else "merged"
-    runtime = [objects.serving_runtime(mode, namespace)] if with_runtime else []
+    runtime = [objects.serving_runtime(choice.mode, namespace)] if with_runtime else []
     return Rendering(registered, [*runtime, make(model, section)])
 
 
@@ -134,16 +135,27 @@ def _next(
     return canary.promoted
 
 
-def _served(registered: Registered, namespace: str, use_adapter: bool) -> objects.ServedModel:
+def _by_pool(section: KServeSection) -> Choice:
+    """Nothing is measured from here on a node of the cluster, and the choice says so."""
+    mode: Mode = "adapter" if section.pool.gpus else "merged"
+    rule = "adapters on GPUs, merged on CPUs"
+    return Choice(mode, f"by serving.kserve.pool, {rule}; not measured there")
+
+
+def _served(registered: Registered, namespace: str, choice: Choice) -> objects.ServedModel:
     version, tuned, base = registered.version, registered.tuned, registered.base
-    adapters = {version.model: storage.join(tuned.uri, ADAPTER)} if use_adapter else {}
+    adapters = {version.model: storage.join(tuned.uri, ADAPTER)} if choice.adapter else {}
     return objects.ServedModel(
         name=version.model,
         namespace=namespace,
-        weights_uri=base.uri if use_adapter else weights_uri(tuned),
-        revision={"version": str(version.version), "manifest-sha256": tuned.manifest.digest()},
+        weights_uri=base.uri if choice.adapter else weights_uri(tuned),
+        revision={
+            "version": str(version.version),
+            "manifest-sha256": tuned.manifest.digest(),
+            "mode": str(choice),
+        },
         adapters=adapters,
-        max_rank=max_rank(tuned.folder / ADAPTER) if use_adapter else 0,
+        max_rank=max_rank(tuned.folder / ADAPTER) if choice.adapter else 0,
         max_model_len=registered.recipe.serving.max_model_len,
     )
 
