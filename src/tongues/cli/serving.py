@@ -48,7 +48,8 @@ def follow(
         typer.Option(help="A vLLM that runs already, as in a pod: its address, without /v1. Repeat it."),
     ] = None,
     door: Annotated[
-        str | None, typer.Option(help="A door that runs already, as in a pod: its address, without /v1.")
+        list[str] | None,
+        typer.Option(help="A door that runs already, as in a pod: its address, without /v1. Repeat it."),
     ] = None,
     max_rank: Annotated[int, typer.Option(help="Highest rank of an adapter that may come.", min=1)] = 64,
     poll_s: Annotated[float, typer.Option(help="Seconds between two looks at the registry.", min=0.1)] = 2.0,
@@ -89,7 +90,7 @@ def follow(
         base=base,
         replicas=replicas,
         servers=tuple(server or ()),
-        door=door,
+        doors=tuple(door or ()),
         max_rank=max_rank,
         poll_s=poll_s,
         limits=limits,

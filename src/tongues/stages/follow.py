@@ -21,7 +21,7 @@ from tongues.data.language_id import RestrictedIdentifier
 from tongues.platform import storage
 from tongues.platform.processes import free_port
 from tongues.serving.checks import Limits
-from tongues.serving.door_process import FOLDER, DoorAt, LocalDoor
+from tongues.serving.door_process import FOLDER, DoorAt, Doors, LocalDoor
 from tongues.serving.endpoint import Endpoint, running
 from tongues.serving.follower import Follower
 from tongues.serving.follower_ports import Ports, Settings
@@ -57,7 +57,8 @@ class Wanted:
         base: folder or URI of the base model, for adapter mode; None: that of the first version.
         replicas: servers of the base on this machine, for adapter mode.
         servers: addresses of servers that somebody else runs, as in a pod; then none is started here.
-        door: address of a door that somebody else runs; None: one is started here.
+        doors: addresses of doors that somebody else runs and that go by this endpoint's table; none: one is
+            started here.
         max_rank: highest rank of an adapter that may come.
         poll_s: seconds between two looks at the registry.
         limits: what a revision must keep to.
@@ -72,7 +73,7 @@ class Wanted:
     base: str | None = None
     replicas: int = 1
     servers: tuple[str, ...] = ()
-    door: str | None = None
+    doors: tuple[str, ...] = ()
     max_rank: int = 64
     poll_s: float = 2.0
     limits: Limits = field(default_factory=Limits)
@@ -117,8 +118,8 @@ def check_references(references: Sequence[str]) -> None:
 
 
 def _door(home: Path, wanted: Wanted) -> DoorAt:
-    if wanted.door is not None:
-        return DoorAt(wanted.door)
+    if wanted.doors:
+        return Doors(wanted.doors)
     return LocalDoor(home, host=wanted.host, port=wanted.port, keys=wanted.api_keys)
 
 
