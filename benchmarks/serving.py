@@ -1,13 +1,13 @@
 """Claim: what stands between clients and vLLM costs at most 1 % of its output tokens per second when full.
 
-The peer is plain vLLM: the same server with the same flags, asked at its own port, while no follower runs and the
-door is idle. Ours is asked through the door, while a follower in a process of its own looks after server and
-door. Both get the same requests, all at once; they take turns, and who begins changes from round to round.
-`ratio` is the median over the rounds of our output tokens per second divided by the peer's, for merged weights:
-the fastest case, in which a door costs most. `interval` holds 95 % of what the rounds give when they are drawn
-again. `cpu_share` is the processor time of door and follower over that of all cores in our turns: what they
-took, whatever the noise. `cases` has the others too: the base beside adapters (by a door alone), one adapter,
-three adapters mixed.
+The peer is plain vLLM: the same server with the same flags, asked at its own port, while no follower runs
+and the door is idle. Ours is asked through the door, while a follower in a process of its own looks after
+server and door. Both get the same requests, all at once; they take turns, and who begins changes from round
+to round. `ratio` is the median over the rounds of our output tokens per second divided by the peer's, for
+merged weights: the fastest case, in which a door costs most. `interval` holds 95 % of what the rounds give
+when they are drawn again. `cpu_share` is the processor time of door and follower over that of all cores in
+our turns: what they took, whatever the noise. `cases` has the others too: the base beside adapters (by a
+door alone), one adapter, three adapters mixed.
 
 Without --model-folder the model is the quickstart's base, with three random adapters of rank 16. On a CPU
 adapters are about 40 times slower than merged weights, so they get a few requests of a few tokens.
