@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("kserve", reason="the KServe SDK is not installed: install tongues[kserve]")
 pytest.importorskip("mlflow", reason="MLflow is not installed: install tongues[registry]")
 
-from kserve_server import KServeServer, canary_loading
+from kserve_server import KServeServer, canary_loading, loading, ready
 from kubernetes.client import ApiClient, Configuration
 from runtime_vllm import RuntimeVllm
 
@@ -130,3 +130,11 @@ def test_kserve_without_weights_says_so_in_the_status(cluster):
     found = cluster.step()
     assert found.state == "refused" and "no share of the requests" in found.reason
     assert cluster.served == before
+
+
+def test_promoted_version_that_is_not_ready_yet_is_waited_for_and_not_rolled_out_again(cluster):
+    shares = []
+    cluster.server.shifted = shares.append
+    cluster.server.statuses = (loading, loading, ready)
+    assert cluster.step().state == "serving"
+    assert shares == [0] and cluster.vllm.asked == []

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tongues.core.errors import KubernetesError
 from tongues.core.progress import Say
+from tongues.platform import kserve_status
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, ApiException
@@ -27,7 +28,6 @@ _PLURALS = {
     "ServingRuntime": "servingruntimes",
     "HTTPRoute": "httproutes",
 }
-_FAILED = ("InvalidSpec", "BlockedByFailedLoad")
 _POLL_S = 2.0
 _TIMEOUT_S = (10.0, 60.0)
 _FIXES = {
@@ -144,13 +144,15 @@ class KServeApi:
         Raises:
             KubernetesError: it failed, in the words of its modelStatus, or was not ready in time.
         """
-        return self._wait_for(applied, item, _whole, timeout_s=timeout_s)
+        return self._wait_for(applied, item, kserve_status.whole, timeout_s=timeout_s)
 
     def wait_canary(
         self, applied: Applied, item: Mapping[str, Any], name: str, *, timeout_s: float
     ) -> Applied:
         """Wait until the canary of this name can answer; see `wait_ready` for the rest."""
-        return self._wait_for(applied, item, lambda status: _canary(status, name), timeout_s=timeout_s)
+        return self._wait_for(
+            applied, item, lambda status: kserve_status.canary(status, name), timeout_s=timeout_s
+        )
 
     def find(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
         """An object as it stands; None where there is none.
@@ -193,11 +195,11 @@ class KServeApi:
             current = self._send("GET", item, {})
             seen = current.get("status", {}).get("observedGeneration", 0) >= applied.generation
             status = part(current.get("status", {}))
-            if seen and (failure := _failure(status)):
+            if seen and (failure := kserve_status.failure(status)):
                 raise _failed(applied, *failure)
-            if seen and _ready(status):
+            if seen and kserve_status.ready(status):
                 return _applied(current)
-            standing = _standing(status) if seen else "KServe has not looked at it yet"
+            standing = kserve_status.standing(status) if seen else "KServe has not looked at it yet"
             waited = self._clock() - started
             if waited > timeout_s:
                 raise _late(applied, timeout_s, standing)
@@ -268,18 +270,6 @@ def _told(error: ApiException) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _failure(status: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Reason and message of a failure from which KServe will not come back by itself."""
-    model = status.get("modelStatus", {})
-    if model.get("transitionStatus") not in _FAILED:
-        return None
-    info = model.get("lastFailureInfo", {})
-    said = [str(info[key]) for key in ("message", "location") if info.get(key)]
-    if "exitCode" in info:
-        said.append(f"exit code {info['exitCode']}")
-    return str(info.get("reason") or model["transitionStatus"]), "; ".join(said)[:600]
-
-
 def _failed(applied: Applied, reason: str, said: str) -> KubernetesError:
     what = f"generation {applied.generation} failed: {reason}{f' ({said})' if said else ''}"
     fix = _REASONS.get(reason, "read the events and the pod's log")
@@ -293,33 +283,3 @@ def _late(applied: Applied, timeout_s: float, standing: str) -> KubernetesError:
         where=f"{applied.kind} {applied.namespace}/{applied.name}",
         fix="raise serving.ready_timeout_s, or look at the pods: kubectl describe",
     )
-
-
-def _ready(status: Mapping[str, Any]) -> bool:
-    ready = _condition(status, "Ready").get("status") == "True"
-    return ready and status.get("modelStatus", {}).get("transitionStatus", "UpToDate") == "UpToDate"
-
-
-def _whole(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    return status
-
-
-def _canary(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What is said of one canary, in the form in which the whole is told of."""
-    told = next((dict(one) for one in status.get("canaryStatuses", []) if one.get("name") == name), {})
-    ready = {"type": "Ready", "status": "True" if told.get("ready") else "Unknown"}
-    return {"conditions": [ready], "modelStatus": told.get("modelStatus", {})}
-
-
-def _standing(status: Mapping[str, Any]) -> str:
-    """What stands between it and ready: the condition that is not true, in the controller's words."""
-    for name in ("PredictorReady", "WorkloadsReady", "IngressReady", "RouterReady", "Ready"):
-        condition = _condition(status, name)
-        if condition.get("status") in ("False", "Unknown"):
-            said = ": ".join(filter(None, (condition.get("reason"), condition.get("message"))))
-            return f"{name} is {condition['status']}{f', {said}' if said else ''}"[:300]
-    return "the new revision is loading"
-
-
-def _condition(status: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return next((dict(c) for c in status.get("conditions", []) if c.get("type") == name), {})

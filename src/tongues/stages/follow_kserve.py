@@ -13,6 +13,7 @@ from tongues.core.errors import RegistryError, TonguesError
 from tongues.platform.kserve_api import KServeApi
 from tongues.platform.kserve_canary import is_served
 from tongues.platform.kserve_objects import GROUP, annotated
+from tongues.platform.kserve_status import is_ready
 from tongues.serving.follower_metrics import FollowerMetrics
 from tongues.serving.memory import read_memory, write_memory
 from tongues.serving.revision import Revision
@@ -85,10 +86,11 @@ class ClusterFollower:
         if revision is None:
             self._tell(reference, None, "absent")
             return
-        live = self._api.find(annotated(model, self._namespace, revision.digest))
+        wanted = annotated(model, self._namespace, revision.digest)
+        live = self._api.find(wanted)
         if reason := self._memory.taken_back.get(revision.served_as, ""):
             self._tell(reference, revision, "taken-back", reason=reason)
-        elif live is not None and is_served(live, annotated(model, self._namespace, revision.digest)):
+        elif live is not None and is_served(live, wanted) and is_ready(live):
             self._tell(reference, revision, "serving", url=str(live.get("status", {}).get("url", "")))
         elif (revision.served_as,) not in self._setbacks.waiting(1):
             self._move(reference, revision)
