@@ -106,7 +106,7 @@ class Ledger:
         """
         with self._guarded():
             entries = ledger_rows.entries_of(self._db, keys)
-            found = {key: _outcome(*outcome) for key, *outcome in entries}
+            found = {key: _outcome(text, reason, detail) for key, text, reason, detail in entries}
             if self._notes_use:
                 ledger_rows.note_used(self._db, found)
         return found

@@ -19,7 +19,7 @@ from tongues.core.errors import KubernetesError, ServingError
 from tongues.platform.kserve_api import KServeApi
 from tongues.platform.kserve_objects import ANNOTATION, GROUP
 
-_ROUTE_S = 60.0
+_ROUTES, _ROUTE_S = "gateway.networking.k8s.io/v1", 60.0
 _UNKNOWN = re.compile(r'unknown field "spec\.canary"|\.spec\.canary: field not declared in schema')
 _SERVICE_CHARACTERS = 63
 _NOT_IN_CANARY = ("maxReplicas", "autoScaling", "scaleTarget", "scaleMetric", "scaleMetricType", "workerSpec")
@@ -93,8 +93,8 @@ class Canary:
         item = self._with(percent)
         applied = self._api.apply(item, take_over=self._take_over)
         self._api.wait_canary(applied, item, self.name, timeout_s=self._timeout_s)
-        route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute"}
-        route |= {"metadata": {"name": self.model, "namespace": self.namespace}}
+        named_so = {"name": self.model, "namespace": self.namespace}
+        route = {"apiVersion": _ROUTES, "kind": "HTTPRoute", "metadata": named_so}
         fit = self._api.wait_seen(route, lambda seen: self.share_in(seen) == percent, timeout_s=_ROUTE_S)
         if not fit:
             what = (
