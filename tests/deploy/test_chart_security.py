@@ -102,7 +102,10 @@ RUN_RULES = {
     ("", "configmaps", "kfp-launcher", ("get",)),
     ("", "secrets", "mlpipeline-minio-artifact", ("get",)),
 }
-SERVE_RULES = {("serving.kserve.io", "inferenceservices", "", ("create", "get", "patch"))}
+SERVE_RULES = {
+    ("serving.kserve.io", "inferenceservices", "", ("create", "get", "patch")),
+    ("gateway.networking.k8s.io", "httproutes", "", ("get",)),
+}
 TRAIN_RULES = {
     ("trainer.kubeflow.org", "trainjobs", "", ("create", "delete", "get")),
     ("", "pods", "", ("get", "list")),

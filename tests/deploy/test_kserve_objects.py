@@ -15,9 +15,10 @@ from kserve_server import KServeServer
 from kubernetes.client import ApiClient, Configuration
 
 from tongues.core.errors import KubernetesError, ServingError
-from tongues.core.recipe import KServeSection, NodePoolSection, TolerationSection
+from tongues.core.recipe import CanarySection, KServeSection, NodePoolSection, TolerationSection
 from tongues.platform import kserve_objects as objects
 from tongues.platform.kserve_api import KServeApi
+from tongues.platform.kserve_canary import Canary
 
 needs_crds = pytest.mark.skipif(not CRDS.is_dir(), reason=f"needs CRDs in {CRDS}; set TONGUES_CRDS")
 POOL = NodePoolSection(
@@ -149,20 +150,42 @@ def test_folder_of_this_machine_is_refused(uri):
 
 
 @needs_crds
-def test_rendered_objects_are_applied_and_a_misspelt_field_is_refused(tmp_path):
+def test_rendered_objects_are_applied_and_a_misspelt_field_is_refused(strict_api):
+    runtime, service = (
+        objects.serving_runtime("adapter", "team-a"),
+        objects.inference_service(*CASES["adapter"]),
+    )
+    assert [strict_api.apply(item).generation for item in (runtime, service)] == [1, 1]
+    wrong = objects.inference_service(*CASES["merged"])
+    wrong["spec"]["predictor"]["misspelt"] = 1
+    with pytest.raises(KubernetesError, match="misspelt"):
+        strict_api.apply(wrong)
+
+
+@needs_crds
+def test_canary_of_rendered_objects_is_taken_at_every_weight_and_promoted(strict_api):
+    section = KServeSection(min_replicas=2, canary=CanarySection(), **SCALING)
+    weights = {"weights_uri": "s3://b/finetune/k4/merged", "revision": {"version": "4"}}
+    before, after = (objects.inference_service(model(**more), section) for more in ({}, weights))
+    strict_api.apply(before)
+    canary = Canary(strict_api, strict_api.find(before), after, 4, timeout_s=60)
+    canary.start()
+    for percent in section.canary.weights:
+        canary.shift(percent)
+    assert crd_schemas.problems(canary.promoted) == []
+    strict_api.apply(canary.promoted)
+    live = strict_api.find(before)
+    assert "canary" not in live["spec"] and live["spec"]["predictor"]["name"] == "v4"
+    assert live["spec"]["predictor"]["autoScaling"] == after["spec"]["predictor"]["autoScaling"]
+
+
+@pytest.fixture
+def strict_api():
+    """A stand-in for the API server that refuses what KServe's schemas do not have."""
     with KServeServer(strict=True) as server:
         access = Configuration()
         access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
-        api = KServeApi(ApiClient(access), print)
-        for item in (
-            objects.serving_runtime("adapter", "team-a"),
-            objects.inference_service(*CASES["adapter"]),
-        ):
-            assert api.apply(item).generation == 1
-        wrong = objects.inference_service(*CASES["merged"])
-        wrong["spec"]["predictor"]["misspelt"] = 1
-        with pytest.raises(KubernetesError, match="misspelt"):
-            api.apply(wrong)
+        yield KServeApi(ApiClient(access), print)
 
 
 @pytest.mark.parametrize(

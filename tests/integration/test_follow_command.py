@@ -122,6 +122,7 @@ def test_pod_serves_what_the_alias_says_and_refuses_what_it_must(pod):
     assert "rank 512 is above the server's 64" in refused.reason
     told = json.loads(pod.said("status", "--json").stdout)
     assert (told["models"][0]["state"], told["stale_s"]) == ("refused", 0.0)
+    assert (told["mode"], told["mode_by"]) == ("adapter", "as asked for")
     assert pod.server.url in pod.said("status").stdout
 
     follower.send_signal(signal.SIGKILL)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from kserve_server import KServeServer, loading, ready, stale
 from object_store import running_store
@@ -19,8 +20,12 @@ from tests.integration.test_pipeline_run import apertium, run, write_inputs
 from tongues.core.errors import DataError, ServingError, SignatureError, TonguesError
 from tongues.core.manifest import MANIFEST_NAME
 from tongues.core.recipe import RegistrySection
+from tongues.inference.ledger_segments import Segment, write_segment
+from tongues.inference.ledger_use import USED_NAME, LedgerLook
 from tongues.platform.tracking import Tracking
 from tongues.promotion import signing
+from tongues.promotion.lineage import LEDGER
+from tongues.stages.ledger import ledger_path
 from tongues.stages.lineage import chain_of, compare
 from tongues.stages.serve import open_registered
 from tongues.stages.workspace import Workspace
@@ -68,7 +73,8 @@ def files_of(workspace):
     links = list(chain_of(workspace, "tiny@champion").last.walk())
     folders = [Path(link.location) for link in links if link.manifest]
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    outside = [Path(link.location) for link in links if link.manifest is None and not link.inputs]
+    ends = [link for link in links if link.manifest is None and not link.inputs and link.name != LEDGER]
+    outside = [Path(link.location) for link in ends]
     decisions = [
         Path(link.location.removeprefix("file://")) for link in links if link.name.startswith("decision")
     ]
@@ -112,6 +118,33 @@ def test_one_flipped_byte_of_any_file_of_the_chain_names_exactly_that_file(home)
         if not faults or str(path) not in faults[0]:
             missed.append((path, faults))
     assert missed == []
+    assert told(workspace) == []
+
+
+def entries_used(workspace):
+    """Keys of the ledger's entries that the champion's chain lists."""
+    links = chain_of(workspace, "tiny@champion").last.walk()
+    lists = [Path(link.location) / USED_NAME for link in links if link.manifest]
+    return {key for path in lists if path.is_file() for key in pq.read_table(path)["key"].to_pylist()}
+
+
+def test_one_flipped_byte_of_any_ledger_entry_that_was_used_names_exactly_that_entry(home):
+    _, workspace = home
+    path, keys = ledger_path(workspace), entries_used(workspace)
+    whole, tried, missed = path.read_bytes(), 0, []
+    with LedgerLook(path) as look:
+        texts = {key: entry[1].encode() for key, entry in look.find(list(keys)).items() if entry[1]}
+    assert len(texts) > 20
+    for key, text in texts.items():
+        if whole.count(text) != 1:
+            continue  # it stands within another one too, so this byte might be that one's
+        tried, at = tried + 1, whole.find(text)
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        faults = told(workspace)
+        path.write_bytes(whole)
+        if len(faults) != 1 or f"{path}: entry {key.hex()[:12]}: changed" not in faults[0]:
+            missed.append((key.hex(), faults))
+    assert tried > 10 and missed == []
     assert told(workspace) == []
 
 
@@ -221,6 +254,22 @@ def test_remote_chain_is_read_in_the_store_and_a_flipped_object_is_named(remote)
         code, answer = tongues(env, "lineage", "verify", "tiny@champion")
         assert code == 1 and f"s3://tongues/{key}" in json.dumps(answer), (key, answer)
         store.client.put_object(Bucket="tongues", Key=key, Body=whole)
+
+
+def test_remote_ledger_is_read_in_the_store_and_an_entry_that_changed_there_is_named(remote, tmp_path):
+    store, _, env = remote
+    found = store.client.list_objects_v2(Bucket="tongues", Prefix="work/ledger/")["Contents"]
+    (key,) = (one["Key"] for one in found)
+    whole = store.client.get_object(Bucket="tongues", Key=key)["Body"].read()
+    (tmp_path / "old.parquet").write_bytes(whole)
+    with Segment(tmp_path / "old.parquet") as segment:
+        first, *entries = segment.entries()
+        write_segment(tmp_path / "new.parquet", [(first[0], "another", *first[2:]), *entries], segment.totals)
+    store.client.put_object(Bucket="tongues", Key=key, Body=(tmp_path / "new.parquet").read_bytes())
+    code, answer = tongues(env, "lineage", "verify", "tiny@champion")
+    store.client.put_object(Bucket="tongues", Key=key, Body=whole)
+    assert code == 1
+    assert f"s3://tongues/work/ledger: entry {first[0].hex()[:12]}: changed" in json.dumps(answer)
 
 
 def test_version_goes_to_kserve_and_its_chain_then_ends_at_the_endpoint(remote, tmp_path):

@@ -20,6 +20,8 @@ from tongues.serving.chat import ask, ask_side_by_side
 from tongues.serving.endpoint import running
 from tongues.serving.local import start
 from tongues.serving.vllm_command import ServerPlan
+from tongues.stages.serving_mode import measured
+from tongues.stages.workspace import Workspace
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 QUESTION = "What is the capital of France?"
@@ -122,6 +124,18 @@ def test_ask_sixteen_at_once_all_get_the_same_answer(servers):
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: ask(endpoints[0].url, "merged", QUESTION, max_tokens=8), range(16)))
     assert len({answer.text for answer in answers}) == 1
+
+
+def test_mode_auto_is_measured_once_and_merged_on_a_cpu(model, adapter, tmp_path):
+    place = Workspace(str(tmp_path), say=(lines := []).append)
+    plan = ServerPlan(model, "tuned", adapter=adapter, dtype="float32", kv_cache_mib=256)
+    choice = measured(place, plan, base_sha256="b" * 64, ready_timeout_s=240)
+    assert choice.mode == "merged", choice
+    assert choice.why.startswith("measured: adapter ") and "CPU" in choice.why
+    assert running(tmp_path) == []
+    said = len(lines)
+    assert measured(place, plan, base_sha256="b" * 64, ready_timeout_s=240) == choice
+    assert len(lines) == said
 
 
 def test_interrupt_while_starting_leaves_no_process_behind(model, tmp_path):

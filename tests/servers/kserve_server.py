@@ -2,7 +2,8 @@
 
 Server-side apply keeps who set which field and tells conflicts; objects are checked on request as strictly
 as the CustomResourceDefinitions say; the controller is a list of statuses, one for each
-look, of which the last one stays. Errors are ``Status`` objects as an API server sends them.
+look, of which the last one stays. Errors are ``Status`` objects as an API server sends them. A canary has
+a status of its own, and the HTTPRoute of a service shares its requests out as KServe does from 0.20.1 on.
 """
 
 import json
@@ -52,12 +53,34 @@ def failed(transition: str, **info: Any) -> Status:
     return lambda generation: ready(generation) | {"conditions": conditions, "modelStatus": model}
 
 
+def canary_ready(entry: dict[str, Any]) -> dict[str, Any]:
+    """What the controller says of a canary that can answer."""
+    told = {"name": entry["predictor"]["name"], "trafficPercent": entry["trafficPercent"]}
+    return told | {"ready": True, "modelStatus": {"transitionStatus": "UpToDate"}}
+
+
+def canary_loading(entry: dict[str, Any]) -> dict[str, Any]:
+    """What it says of one whose pods do not get ready."""
+    return canary_ready(entry) | {"ready": False, "modelStatus": {"transitionStatus": "InProgress"}}
+
+
+def canary_failed(entry: dict[str, Any]) -> dict[str, Any]:
+    """What it says of one whose weights do not load."""
+    info = {"reason": "ModelLoadFailed", "message": "not a safetensors file", "exitCode": 1}
+    model = {"transitionStatus": "BlockedByFailedLoad", "lastFailureInfo": info}
+    return canary_ready(entry) | {"ready": False, "modelStatus": model}
+
+
 @dataclass
 class KServeServer:
     """The server; a context manager, on a free port of the loopback.
 
     Args:
         statuses: what the controller says, one after the other; the last one stays.
+        canary: what it says of a canary, from its entry in the spec.
+        shares: "weights" in the HTTPRoute; "none", as KServe 0.20.0; "no route", without Gateway API.
+        knows_canary: whether the InferenceService has the field at all.
+        shifted: called with the share of the canary whenever an object was applied; 0 without one.
         refuse: HTTP status that every request meets; 0 for none.
         kinds: plural names of the kinds that are installed.
         namespaces: that exist.
@@ -65,8 +88,12 @@ class KServeServer:
     """
 
     statuses: Sequence[Status] = (ready,)
+    canary: Callable[[dict[str, Any]], dict[str, Any]] = canary_ready
+    shares: str = "weights"
+    knows_canary: bool = True
+    shifted: Callable[[int], None] = lambda percent: None
     refuse: int = 0
-    kinds: Sequence[str] = ("inferenceservices", "llminferenceservices", "servingruntimes")
+    kinds: Sequence[str] = ("inferenceservices", "llminferenceservices", "servingruntimes", "httproutes")
     namespaces: Sequence[str] = ("team-a",)
     strict: bool = False
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -100,7 +127,7 @@ class KServeServer:
                 self.wfile.write(content)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,13 +154,39 @@ class KServeServer:
         if refusal := self._refusal(path):
             return refusal
         address = urlsplit(path).path
+        *_, namespace, plural, name = address.split("/")
+        if plural == "httproutes":
+            return self._route(namespace, name)
         if address not in self.objects:
-            name = address.rsplit("/", 1)[-1]
             return problem(404, f'inferenceservices "{name}" not found', name=name)
         found = self.objects[address]
-        status = self.statuses[min(self.looks, len(self.statuses) - 1)]
+        status = self.statuses[min(self.looks, len(self.statuses) - 1)](found["metadata"]["generation"])
         self.looks += 1
-        return 200, found | {"status": status(found["metadata"]["generation"])}
+        canaries = [self.canary(entry) for entry in found["spec"].get("canary", [])]
+        return 200, found | {"status": status | ({"canaryStatuses": canaries} if canaries else {})}
+
+    def _route(self, namespace: str, name: str) -> tuple[int, dict[str, Any]]:
+        """The HTTPRoute of a service; a canary that is not ready gets nothing."""
+        address = f"/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices/{name}"
+        if self.shares == "no route" or address not in self.objects:
+            return problem(404, f'httproutes "{name}" not found', name=name)
+        spec = self.objects[address]["spec"]
+        canaries = [c for c in spec.get("canary", []) if self.canary(c)["ready"]]
+        stable = "-".join(filter(None, (name, spec["predictor"].get("name"), "predictor")))
+        backends = [{"kind": "Service", "name": stable, "port": 80}]
+        if canaries and self.shares == "weights":
+            left = 100 - sum(one["trafficPercent"] for one in canaries)
+            backends = [backends[0] | {"weight": left}]
+            for one in canaries:
+                service = f"{name}-{one['predictor']['name']}-predictor"
+                backends.append(
+                    {"kind": "Service", "name": service, "port": 80, "weight": one["trafficPercent"]}
+                )
+        return 200, {
+            "kind": "HTTPRoute",
+            "metadata": {"name": name},
+            "spec": {"rules": [{"backendRefs": backends}]},
+        }
 
     def patch(self, path: str, kind: str, content: bytes) -> tuple[int, dict[str, Any]]:
         """Apply an object server-side."""
@@ -145,9 +198,16 @@ class KServeServer:
         if kind != "application/apply-patch+yaml" or "fieldManager" not in query:
             return problem(415, "only server-side apply is understood here")
         item = yaml.safe_load(content)
-        if self.strict and (wrong := strictly_wrong(item)):
+        wrong = strictly_wrong(item) if self.strict else []
+        if not self.knows_canary and "canary" in item["spec"]:
+            wrong = ['unknown field "spec.canary"']
+        if wrong:
             return problem(400, f"strict decoding error: {'; '.join(wrong)}")
-        return self._apply(parts.path, item, query)
+        answer = self._apply(parts.path, item, query)
+        if query.get("dryRun") != "All" and answer[0] < 300:
+            entries = answer[1]["spec"].get("canary", [])
+            self.shifted(entries[0]["trafficPercent"] if entries else 0)
+        return answer
 
     def set_by(self, manager: str, address: str, where: str, value: Any) -> None:
         """Have somebody else set one field, such as "spec.predictor.minReplicas"."""

@@ -5,10 +5,12 @@ the adapter's folder, else it is the digest of the adapter's weights.
 """
 
 import json
+import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from tongues.core.digests import digest_file
 from tongues.platform.processes import free_port
@@ -73,8 +75,8 @@ class RuntimeVllm:
         gone = self.held.pop(name, None) is None
         return (404, f"The lora adapter '{name}' cannot be found.") if gone else (200, "Success")
 
-    def complete(self, name: str) -> tuple[int, str]:
-        """As /v1/chat/completions answers."""
+    def complete(self, name: str, body: dict[str, Any]) -> tuple[int, str]:
+        """As /v1/chat/completions answers; a word is a token here."""
         self.asked.append(name)
         folder = self.held.get(name)
         self.gate.wait(30)
@@ -82,7 +84,17 @@ class RuntimeVllm:
             return 404, f"The model `{name}` does not exist."
         if name in self.broken:
             return 500, "EngineDeadError"
-        return 200, "something else" if name in self.wrong else _answer(folder)
+        said = (
+            "something else" if name in self.wrong or not _asked_as_taught(folder, body) else _answer(folder)
+        )
+        return 200, "".join(re.findall(r"\S+\s*", said)[: body.get("max_tokens", 100)])
+
+
+def _asked_as_taught(folder: Path, body: dict[str, Any]) -> bool:
+    """Whether the system message is there that the adapter's folder says it was taught with."""
+    taught = folder / "system.txt"
+    systems = [one["content"] for one in body.get("messages", []) if one["role"] == "system"]
+    return systems == ([taught.read_text()] if taught.is_file() else [])
 
 
 def _answer(folder: Path) -> str:
@@ -93,6 +105,7 @@ def _answer(folder: Path) -> str:
 class _Handler(BaseHTTPRequestHandler):
     vllm: RuntimeVllm
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -115,13 +128,14 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/unload_lora_adapter":
             status, said = self.vllm.unload(body["lora_name"])
         else:
-            status, said = self.vllm.complete(body["model"])
+            status, said = self.vllm.complete(body["model"], body)
         if self._crashed():
             return
         if status != 200:
             self._send(status, {"error": {"message": said, "code": status}})
             return
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": said}}
+        usage = {"prompt_tokens": 1, "completion_tokens": len(said.split())}
         self._send(
             200,
             {
@@ -130,6 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "created": 0,
                 "model": body.get("model", ""),
                 "choices": [choice],
+                "usage": usage,
             },
         )
 

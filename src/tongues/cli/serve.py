@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tongues.cli import terminal
+
+if TYPE_CHECKING:
+    from tongues.stages.kserve import Rendering
 
 
 def serve(
@@ -44,6 +47,10 @@ def serve(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Take fields that another manager of the object has set.")
     ] = False,
+    canary_url: Annotated[
+        str,
+        typer.Option(help="Where a canary is asked, as by a forwarded port; inside the cluster if absent."),
+    ] = "",
     workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
     as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:
@@ -56,7 +63,12 @@ def serve(
                 "with --target kserve give MODEL@ALIAS; --stop, --beside-base, --detach and --port are for "
                 "this machine"
             )
-        _on_kserve(model, workspace, namespace, adapter, render, dry_run, with_runtime, take_over, as_json)
+        made = _rendered(model, workspace, namespace, adapter, with_runtime)
+        if render:
+            items = made.items
+            terminal.show({"objects": list(items)}, as_json=as_json, human=lambda: _print_yaml(items))
+        else:
+            _apply(made, workspace, dry_run, take_over, canary_url.rstrip("/"), as_json)
         return
     from tongues.cli.opening import open_workspace
     from tongues.stages.serve import serve as start
@@ -75,32 +87,27 @@ def serve(
         _wait()
 
 
-def _on_kserve(
-    model: str,
-    workspace: str,
-    namespace: str,
-    adapter: bool | None,
-    render: bool,
-    dry_run: bool,
-    with_runtime: bool,
-    take_over: bool,
-    as_json: bool,
-) -> None:
+def _rendered(
+    model: str, workspace: str, namespace: str, adapter: bool | None, with_runtime: bool
+) -> "Rendering":
     from tongues.cli.opening import open_workspace
-    from tongues.stages import kserve
+    from tongues.stages.kserve import render
 
     place = open_workspace(workspace)
-    made = kserve.render(place, model, namespace=namespace, adapter=adapter, with_runtime=with_runtime)
-    if render:
-        terminal.show({"objects": list(made.items)}, as_json=as_json, human=lambda: _print_yaml(made.items))
-        return
-    done = kserve.serve_on_kserve(place, made, dry_run=dry_run, take_over=take_over)
+    return render(place, model, namespace=namespace, adapter=adapter, with_runtime=with_runtime)
+
+
+def _apply(
+    made: "Rendering", workspace: str, dry_run: bool, take_over: bool, canary_url: str, as_json: bool
+) -> None:
+    from tongues.cli.opening import open_workspace
+    from tongues.stages.kserve import serve_on_kserve
+
+    place = open_workspace(workspace)
+    done = serve_on_kserve(place, made, dry_run=dry_run, take_over=take_over, canary_url=canary_url)
     what = f"{done.kind} {done.namespace}/{done.name} generation {done.generation}"
-    line = (
-        f"{what}: the cluster would take it; nothing was kept"
-        if dry_run
-        else f"{what} is ready at {done.url}"
-    )
+    kept = f"{what}: the cluster would take it; nothing was kept"
+    line = kept if dry_run else f"{what} is ready at {done.url}"
     terminal.show(asdict(done) | {"dry_run": dry_run}, as_json=as_json, human=lambda: typer.echo(line))
 
 

@@ -10,7 +10,11 @@ import typer
 from tongues.cli import terminal
 
 if TYPE_CHECKING:
+    from tongues.serving.follower import Follower
     from tongues.serving.status import Status
+    from tongues.stages.follow import Wanted
+    from tongues.stages.follow_kserve import ClusterFollower
+    from tongues.stages.workspace import Workspace
 
 app = typer.Typer(
     help="Endpoints that follow the registry's aliases.", no_args_is_help=True, rich_markup_mode=None
@@ -44,7 +48,8 @@ def follow(
         typer.Option(help="A vLLM that runs already, as in a pod: its address, without /v1. Repeat it."),
     ] = None,
     door: Annotated[
-        str | None, typer.Option(help="A door that runs already, as in a pod: its address, without /v1.")
+        list[str] | None,
+        typer.Option(help="A door that runs already, as in a pod: its address, without /v1. Repeat it."),
     ] = None,
     max_rank: Annotated[int, typer.Option(help="Highest rank of an adapter that may come.", min=1)] = 64,
     poll_s: Annotated[float, typer.Option(help="Seconds between two looks at the registry.", min=0.1)] = 2.0,
@@ -61,13 +66,18 @@ def follow(
     metrics_port: Annotated[
         int | None, typer.Option(help="Port for the follower's Prometheus metrics.", min=1, max=65535)
     ] = None,
+    target: Annotated[
+        Literal["local", "kserve"],
+        typer.Option(help="Servers of this machine or pod, or InferenceServices as the recipes say."),
+    ] = "local",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="On the cluster.")] = "tongues",
     workspace: Annotated[str, terminal.Workspace] = terminal.DEFAULT_WORKSPACE,
     as_json: Annotated[bool, terminal.Json] = False,
 ) -> None:
     """Keep an endpoint as aliases want it, until Ctrl-C; the endpoint serves on (`tongues serving stop`)."""
     from tongues.cli.opening import open_workspace
     from tongues.serving.checks import Limits
-    from tongues.stages.follow import Wanted, follower
+    from tongues.stages.follow import Wanted
 
     limits = Limits(watch_s=watch_s, latency_s=latency_s, error_rate=error_rate, language_drop=language_drop)
     wanted = Wanted(
@@ -80,17 +90,29 @@ def follow(
         base=base,
         replicas=replicas,
         servers=tuple(server or ()),
-        door=door,
+        doors=tuple(door or ()),
         max_rank=max_rank,
         poll_s=poll_s,
         limits=limits,
     )
     place = open_workspace(workspace)
-    following = follower(place, wanted)
+    following = _following(place, wanted, target, namespace)
     if metrics_port is not None:
         following.metrics.serve(metrics_port, host)
     following.run(_interrupted())
     status(name=name, workspace=workspace, as_json=as_json)
+
+
+def _following(
+    place: "Workspace", wanted: "Wanted", target: str, namespace: str
+) -> "Follower | ClusterFollower":
+    from tongues.stages.follow import follower
+    from tongues.stages.follow_kserve import ClusterFollower
+
+    if target == "local":
+        return follower(place, wanted)
+    references, name = wanted.references, wanted.name
+    return ClusterFollower(place, references, namespace=namespace, name=name, poll_s=wanted.poll_s)
 
 
 def _interrupted() -> threading.Event:
@@ -140,7 +162,8 @@ def status(
 def _show(found: "Status") -> None:
     columns = ("model", "state", "serves", "wanted", "reason")
     rows = [(one.model, one.state, one.serves, one.wanted, one.reason) for one in found.models]
-    terminal.table(f"{found.url} ({found.mode})", columns, rows)
+    mode = ", ".join(filter(None, (found.mode, found.mode_by)))
+    terminal.table(f"{found.url} ({mode})", columns, rows)
     for place, names in found.places.items():
         typer.echo(f"{place}: {'does not answer' if names is None else ', '.join(names) or 'holds nothing'}")
     for line in filter(None, (found.registry, *found.trouble)):

@@ -37,7 +37,6 @@ from tongues.inference.ledger_segments import (
 )
 from tongues.inference.spending import Spent
 
-_KEYS_PER_QUERY = 500
 _NOTHING = Spent()
 
 
@@ -84,7 +83,7 @@ class Ledger:
         self.path = path
         self._db = ledger_file.open_file(path)
         self._writer = uuid4().hex
-        self._on_stored = on_stored
+        self._on_stored, self._notes_use = on_stored, False
 
     def __enter__(self) -> Self:
         return self
@@ -105,15 +104,21 @@ class Ledger:
         Returns:
             The outcomes that are known; unknown keys are left out.
         """
-        found: dict[bytes, Outcome] = {}
-        rest = iter(keys)
         with self._guarded():
-            while chunk := list(islice(rest, _KEYS_PER_QUERY)):
-                marks = ",".join("?" * len(chunk))
-                query = f"SELECT key, text, reason, detail FROM entries WHERE key IN ({marks})"  # noqa: S608
-                for key, *outcome in self._db.execute(query, chunk):
-                    found[key] = _outcome(*outcome)
+            entries = ledger_rows.entries_of(self._db, keys)
+            found = {key: _outcome(text, reason, detail) for key, text, reason, detail in entries}
+            if self._notes_use:
+                ledger_rows.note_used(self._db, found)
         return found
+
+    def note_use(self) -> None:
+        """Keep account, from now on, of what is found here and what is put here."""
+        self._notes_use = True
+
+    def used(self) -> Iterator[Entry]:
+        """The entries found or put since `note_use`, as they stand now, in key order."""
+        with self._guarded():
+            yield from ledger_rows.used_entries(self._db)
 
     def put_many(
         self, outcomes: Mapping[bytes, Outcome], *, account: str = "", spent: Spent = _NOTHING
@@ -135,6 +140,8 @@ class Ledger:
             return
         with self._transaction() as db:
             ledger_rows.put_entries(db, rows, imported=False)
+            if self._notes_use:
+                ledger_rows.note_used(db, (row[0] for row in rows))
             if spent != _NOTHING:
                 ledger_rows.add_spent(db, account, self._writer, spent)
         if self._on_stored is not None:

@@ -5,8 +5,9 @@ in from a segment is marked as imported, which keeps it from being published a s
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
+from itertools import islice
 
 from tongues.inference.ledger_segments import Entry, Totals
 from tongues.inference.spending import Spent
@@ -33,6 +34,8 @@ ON CONFLICT (account, writer) DO UPDATE SET
 _TOTALS = f"SELECT account, writer, {', '.join(_AMOUNTS)} FROM spent WHERE imported <= ?"  # noqa: S608
 _SPENT = f"SELECT {', '.join(f'sum({a})' for a in _AMOUNTS)} FROM spent WHERE account = ?"  # noqa: S608
 _ENTRIES = "SELECT key, text, reason, detail FROM entries"
+_KEYS_PER_QUERY = 500
+_USED = "CREATE TEMP TABLE IF NOT EXISTS used (key BLOB PRIMARY KEY) WITHOUT ROWID"
 # Where nothing of ours waits to be published, what came in leaves it at that.
 _SKIP_IMPORTED = "UPDATE publication SET up_to = ? WHERE up_to = ?"
 
@@ -78,6 +81,26 @@ def entries_within(db: sqlite3.Connection, part: Unpublished) -> Iterator[Entry]
     # Without the plus SQLite would walk the whole index for the sake of the order.
     query = f"{_ENTRIES} WHERE id > ? AND id <= ? AND NOT imported ORDER BY +key"
     yield from db.execute(query, (part.after, part.up_to))
+
+
+def entries_of(db: sqlite3.Connection, keys: Iterable[bytes]) -> Iterator[Entry]:
+    """The entries of any number of keys; those that are not there are left out."""
+    rest = iter(keys)
+    while chunk := list(islice(rest, _KEYS_PER_QUERY)):
+        yield from db.execute(f"{_ENTRIES} WHERE key IN ({','.join('?' * len(chunk))})", chunk)
+
+
+def note_used(db: sqlite3.Connection, keys: Iterable[bytes]) -> None:
+    """Note keys beside the file, for as long as it is open."""
+    db.execute(_USED)
+    db.executemany("INSERT OR IGNORE INTO used VALUES (?)", ((key,) for key in keys))
+
+
+def used_entries(db: sqlite3.Connection) -> Iterator[Entry]:
+    """The entries of all noted keys as they stand now, in key order."""
+    db.execute(_USED)
+    columns = "entries.key, text, reason, detail"
+    yield from db.execute(f"SELECT {columns} FROM used JOIN entries USING (key) ORDER BY used.key")  # noqa: S608
 
 
 def find_unpublished(db: sqlite3.Connection, at_most: int) -> Unpublished:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tongues.core.errors import KubernetesError
 from tongues.core.progress import Say
+from tongues.platform import kserve_status
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, ApiException
@@ -25,8 +26,8 @@ _PLURALS = {
     "InferenceService": "inferenceservices",
     "LLMInferenceService": "llminferenceservices",
     "ServingRuntime": "servingruntimes",
+    "HTTPRoute": "httproutes",
 }
-_FAILED = ("InvalidSpec", "BlockedByFailedLoad")
 _POLL_S = 2.0
 _TIMEOUT_S = (10.0, 60.0)
 _FIXES = {
@@ -45,6 +46,10 @@ _REASONS = {
     "ModelLoadFailed": "read the log of the pod that failed; raise pool.memory if it was killed for memory",
     "RuntimeUnhealthy": "read the log of the pod; raise the runtime's start-up time if it was still loading",
 }
+
+
+class NotThereError(KubernetesError):
+    """There is no such object, though the cluster knows its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +144,62 @@ class KServeApi:
         Raises:
             KubernetesError: it failed, in the words of its modelStatus, or was not ready in time.
         """
+        return self._wait_for(applied, item, kserve_status.whole, timeout_s=timeout_s)
+
+    def wait_canary(
+        self, applied: Applied, item: Mapping[str, Any], name: str, *, timeout_s: float
+    ) -> Applied:
+        """Wait until the canary of this name can answer; see `wait_ready` for the rest."""
+        return self._wait_for(
+            applied, item, lambda status: kserve_status.canary(status, name), timeout_s=timeout_s
+        )
+
+    def find(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """An object as it stands; None where there is none.
+
+        Args:
+            item: its apiVersion, kind, name and namespace.
+        """
+        try:
+            return self._send("GET", item, {})
+        except NotThereError:
+            return None
+
+    def wait_seen(
+        self, item: Mapping[str, Any], fit: Callable[[dict[str, Any]], bool], *, timeout_s: float
+    ) -> bool:
+        """Wait until an object is as asked for; False where it is not in time.
+
+        Args:
+            item: its apiVersion, kind, name and namespace.
+            fit: whether it is; an object that is not there has no fields.
+            timeout_s: longest wait, in seconds.
+        """
+        started = self._clock()
+        while not fit(self.find(item) or {}):
+            if self._clock() - started > timeout_s:
+                return False
+            self._wait(_POLL_S)
+        return True
+
+    def _wait_for(
+        self,
+        applied: Applied,
+        item: Mapping[str, Any],
+        part: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        *,
+        timeout_s: float,
+    ) -> Applied:
         started, told = self._clock(), ""
         while True:
             current = self._send("GET", item, {})
-            status = current.get("status", {})
-            seen = status.get("observedGeneration", 0) >= applied.generation
-            if seen and (failure := _failure(status)):
+            seen = current.get("status", {}).get("observedGeneration", 0) >= applied.generation
+            status = part(current.get("status", {}))
+            if seen and (failure := kserve_status.failure(status)):
                 raise _failed(applied, *failure)
-            if seen and _ready(status):
+            if seen and kserve_status.ready(status):
                 return _applied(current)
-            standing = _standing(status) if seen else "KServe has not looked at it yet"
+            standing = kserve_status.standing(status) if seen else "KServe has not looked at it yet"
             waited = self._clock() - started
             if waited > timeout_s:
                 raise _late(applied, timeout_s, standing)
@@ -204,7 +255,7 @@ def _refused(error: ApiException, item: Mapping[str, Any]) -> KubernetesError:
         if told.get("details", {}).get("kind") == "namespaces":
             return KubernetesError(message, where=where, fix="create the namespace, or name another one")
         if told.get("details", {}).get("name"):
-            return KubernetesError("is gone", where=where, fix="run the same again; see who deletes it")
+            return NotThereError("is gone", where=where, fix="run the same again; see who deletes it")
         what = f"the cluster knows no {item['apiVersion']} {item['kind']}"
         return KubernetesError(what, where=where, fix="install KServe 0.20 or later with this kind")
     what = f"refused ({error.status}): {message}"
@@ -217,18 +268,6 @@ def _told(error: ApiException) -> dict[str, Any]:
     except ValueError:
         return {}
     return told if isinstance(told, dict) else {}
-
-
-def _failure(status: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Reason and message of a failure from which KServe will not come back by itself."""
-    model = status.get("modelStatus", {})
-    if model.get("transitionStatus") not in _FAILED:
-        return None
-    info = model.get("lastFailureInfo", {})
-    said = [str(info[key]) for key in ("message", "location") if info.get(key)]
-    if "exitCode" in info:
-        said.append(f"exit code {info['exitCode']}")
-    return str(info.get("reason") or model["transitionStatus"]), "; ".join(said)[:600]
 
 
 def _failed(applied: Applied, reason: str, said: str) -> KubernetesError:
@@ -244,22 +283,3 @@ def _late(applied: Applied, timeout_s: float, standing: str) -> KubernetesError:
         where=f"{applied.kind} {applied.namespace}/{applied.name}",
         fix="raise serving.ready_timeout_s, or look at the pods: kubectl describe",
     )
-
-
-def _ready(status: Mapping[str, Any]) -> bool:
-    ready = _condition(status, "Ready").get("status") == "True"
-    return ready and status.get("modelStatus", {}).get("transitionStatus", "UpToDate") == "UpToDate"
-
-
-def _standing(status: Mapping[str, Any]) -> str:
-    """What stands between it and ready: the condition that is not true, in the controller's words."""
-    for name in ("PredictorReady", "WorkloadsReady", "IngressReady", "RouterReady", "Ready"):
-        condition = _condition(status, name)
-        if condition.get("status") in ("False", "Unknown"):
-            said = ": ".join(filter(None, (condition.get("reason"), condition.get("message"))))
-            return f"{name} is {condition['status']}{f', {said}' if said else ''}"[:300]
-    return "the new revision is loading"
-
-
-def _condition(status: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return next((dict(c) for c in status.get("conditions", []) if c.get("type") == name), {})

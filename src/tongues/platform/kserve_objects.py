@@ -96,6 +96,17 @@ def inference_service(model: ServedModel, section: KServeSection) -> dict[str, A
     return plain
 
 
+def annotated(name: str, namespace: str, manifest_sha256: str) -> dict[str, Any]:
+    """The InferenceService of a name as far as it says which artefact it serves."""
+    metadata = {"name": name, "namespace": namespace}
+    notes = {f"{ANNOTATION}manifest-sha256": manifest_sha256}
+    return {
+        "apiVersion": f"{GROUP}/v1beta1",
+        "kind": "InferenceService",
+        "metadata": metadata | {"annotations": notes},
+    }
+
+
 def _predictor(model: ServedModel, section: KServeSection) -> V1beta1PredictorSpec:
     from kserve.models import V1beta1PredictorSpec, V1beta1StorageUri
     from kubernetes import client as core

@@ -5,7 +5,7 @@ outside. The chain is found by reading every manifest of a workspace once and fo
 digests; `verify` hashes all files of the chain again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,8 @@ from tongues.core.errors import DataError
 from tongues.core.manifest import MANIFEST_NAME, Manifest, parse_manifest
 
 _SHORT = 12
+LEDGER, LEDGER_FACT = "ledger", "ledger_sha256"
+"""The link to the entries that a stage used, and the fact by which its manifest names their digest."""
 
 
 class Reader(Protocol):
@@ -34,6 +36,13 @@ class Reader(Protocol):
 
     def faults(self, location: str, manifest: Manifest) -> list[str]:
         """One line per file of the folder that is not as its manifest says."""
+
+    def entry_faults(self, locations: Sequence[str]) -> list[str]:
+        """One line per entry of the ledger that folders were made of and that is no longer as it was."""
+
+    @property
+    def ledger(self) -> str:
+        """Where the workspace's ledger stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +139,19 @@ def chain(start: str, reader: Reader, *, index: Index | None = None, name: str =
     manifest = parse_manifest(reader.manifest_bytes(start), where=f"{start}/{MANIFEST_NAME}")
     index = index or Index.read(reader)
     index.by_digest[manifest.digest()] = (start, manifest)
-    return _link(name or manifest.stage, manifest.digest(), index, {})
+    return _link(name or manifest.stage, manifest.digest(), index, {}, reader.ledger)
 
 
-def _link(name: str, digest: str, index: Index, sources: Mapping[str, str]) -> Link:
+def _link(name: str, digest: str, index: Index, sources: Mapping[str, str], ledger: str) -> Link:
     """A digest cannot contain itself, so this ends."""
     if digest not in index.by_digest:
         return Link(name, digest, sources.get(name, ""), None)
     location, manifest = index.by_digest[digest]
     noted = manifest.observed.get("sources", {})
-    inputs = tuple(_link(n, d, index, noted) for n, d in sorted(manifest.inputs.items()))
-    return Link(name, digest, location, manifest, inputs)
+    inputs = tuple(_link(n, d, index, noted, ledger) for n, d in sorted(manifest.inputs.items()))
+    used = manifest.facts.get(LEDGER_FACT)
+    entries = (Link(LEDGER, used, ledger, None),) if used else ()
+    return Link(name, digest, location, manifest, inputs + entries)
 
 
 def digest_of_all(links: Iterable[Link]) -> str:
@@ -172,8 +183,10 @@ def verify(last: Link, reader: Reader, *, expected: str = "") -> list[str]:
             faults += reader.faults(link.location, link.manifest)
             faults += _lost_inputs(link, link.manifest, index, chained)
             faults += [line for line in index.broken if line.startswith(f"{link.location}/{MANIFEST_NAME}:")]
-        elif link.location and not link.inputs:
+        elif link.location and not link.inputs and link.name != LEDGER:
             faults += _changed_source(link, reader.digest_of(link.location))
+    if paid := [one.location for one in links if one.manifest and LEDGER_FACT in one.manifest.facts]:
+        faults += reader.entry_faults(paid)
     return list(dict.fromkeys(faults))
 
 

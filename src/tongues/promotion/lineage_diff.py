@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tongues.promotion.lineage import Link
+from tongues.promotion.lineage import LEDGER, Link
 
 Kind = Literal["rows", "base", "recipe", "code", "content"]
 _ABSENT = "(absent)"
@@ -63,7 +63,7 @@ def _pairs(old: Link, new: Link, seen: set[tuple[str, str]]) -> Iterator[tuple[L
     seen.add((old.digest, new.digest))
     others = {link.name: link for link in new.inputs}
     for link in old.inputs:
-        if link.name in others:
+        if link.name in others and link.name != LEDGER:  # it follows from rows, engine and recipe
             yield from _pairs(link, others[link.name], seen)
     yield old, new
 
@@ -80,7 +80,7 @@ def _own_changes(old: Link, new: Link, keys: list[tuple[str, str, str]]) -> Iter
         own = [key for key in keys if key[0].split(".")[0] in _SECTIONS.get(was.stage, ())]
         for key, left, right in own or [("parameters", was.params_sha256[:12], now.params_sha256[:12])]:
             yield _change(was.stage, "base" if was.stage == "base" else "recipe", key, left, right)
-    for name in sorted({link.name for link in old.inputs} ^ {link.name for link in new.inputs}):
+    for name in sorted(({link.name for link in old.inputs} ^ {link.name for link in new.inputs}) - {LEDGER}):
         here = {link.name: link.digest[:12] for link in old.inputs}
         there = {link.name: link.digest[:12] for link in new.inputs}
         yield _change(was.stage, "rows", f"input {name}", here.get(name, _ABSENT), there.get(name, _ABSENT))

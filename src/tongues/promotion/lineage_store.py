@@ -1,13 +1,21 @@
 """How lineage reads ``<root>/<stage>/<key>/manifest.json`` on disk or in an object store."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from tongues.core.errors import DataError
 from tongues.core.manifest import MANIFEST_NAME, NOT_NAMED, Manifest, compare_files
 from tongues.platform import storage
+from tongues.promotion.lineage import LEDGER
 
 _KEPT_APART = ("elsewhere/", "downloads/", "mlflow-artifacts/", ".locks/")
 """Folders of a local workspace that mirror what is elsewhere."""
+
+
+EntryFaults = Callable[[Sequence[str]], list[str]]
+
+
+def _unread(locations: Sequence[str]) -> list[str]:
+    return [f"{location}: the ledger it was made of was not read" for location in locations]
 
 
 class StoreReader:
@@ -15,10 +23,21 @@ class StoreReader:
 
     Args:
         root: the workspace.
+        entry_faults: reads the entries of the ledger again that folders list; without it, each folder that
+            lists any is a fault.
     """
 
-    def __init__(self, root: str) -> None:
-        self.root = root.rstrip("/")
+    def __init__(self, root: str, entry_faults: EntryFaults = _unread) -> None:
+        self.root, self._entry_faults = root.rstrip("/"), entry_faults
+
+    @property
+    def ledger(self) -> str:
+        """The folder of the workspace's ledger."""
+        return storage.join(self.root, LEDGER)
+
+    def entry_faults(self, locations: Sequence[str]) -> list[str]:
+        """Read the entries of the ledger again that these folders were made of."""
+        return self._entry_faults(locations)
 
     def locations(self) -> Iterable[str]:
         """All folders below the root that hold a manifest, in order of their names."""

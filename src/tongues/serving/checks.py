@@ -13,8 +13,12 @@ import httpx
 
 from tongues.core.errors import ServingError, TonguesError
 from tongues.core.ports import Identify
+from tongues.core.taco_format import read_answer
 from tongues.serving.http_client import http
 from tongues.serving.revision import Recorded
+
+_ANYTHING = Recorded("", "1", "", "")
+"""What is asked where evaluation recorded nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Limits:
 
     Args:
         smoke_tokens: tokens of an answer that must begin the recorded one.
-        live_tokens: tokens of an answer whose language is looked at.
+        live_tokens: tokens of a plain answer whose language is looked at; a chain is asked for whole.
         latency_s: longest answer to a check, in seconds.
         error_rate: highest share of requests that may fail, 0 to 1.
         language_drop: how far the share of answers in the language asked may fall below evaluation's, 0 to 1.
@@ -62,7 +66,7 @@ class Finding:
         return f"{self.check}{f' {self.lang}' if self.lang else ''}: {self.detail}"
 
 
-def smoke(url: str, name: str, recorded: Sequence[Recorded], limits: Limits) -> list[Finding]:
+def smoke(url: str, name: str, recorded: Sequence[Recorded], limits: Limits, key: str = "") -> list[Finding]:
     """Check one server that holds a revision; never raises for what the server does.
 
     Args:
@@ -70,14 +74,15 @@ def smoke(url: str, name: str, recorded: Sequence[Recorded], limits: Limits) -> 
         name: of the revision there.
         recorded: the first of each language is asked; where there is none, one word is asked for.
         limits: what to keep to.
+        key: API key; empty where none is needed.
     """
     findings = [_health(url)]
     if not findings[0].ok:
         return findings
     firsts = {one.lang: one for one in reversed(recorded)}
     for one in firsts.values():
-        findings += _answers(url, name, one, limits)
-    return findings if recorded else [*findings, *_answers(url, name, None, limits)]
+        findings += _answers(url, name, one, limits, key)
+    return findings if recorded else [*findings, *_answers(url, name, None, limits, key)]
 
 
 def _health(url: str) -> Finding:
@@ -88,10 +93,10 @@ def _health(url: str) -> Finding:
     return Finding("health", "", status == httpx.codes.OK, f"{url} says {status}")
 
 
-def _answers(url: str, name: str, one: Recorded | None, limits: Limits) -> list[Finding]:
-    lang, prompt = (one.lang, one.prompt) if one else ("", "1")
+def _answers(url: str, name: str, one: Recorded | None, limits: Limits, key: str) -> list[Finding]:
+    lang = one.lang if one else ""
     try:
-        said, seconds = ask(url, name, prompt, limits.smoke_tokens, limits.latency_s * 2)
+        said, seconds = ask(url, name, one or _ANYTHING, limits.smoke_tokens, limits.latency_s * 2, key)
     except ServingError as error:
         return [Finding("reachable", lang, False, str(error))]
     findings = [Finding("latency", lang, seconds <= limits.latency_s, f"{seconds:.2f} s", seconds)]
@@ -103,9 +108,9 @@ def _answers(url: str, name: str, one: Recorded | None, limits: Limits) -> list[
 
 
 def ask(
-    url: str, name: str, prompt: str, max_tokens: int, timeout_s: float, key: str = ""
+    url: str, name: str, one: Recorded, max_tokens: int, timeout_s: float, key: str = ""
 ) -> tuple[str, float]:
-    """Ask one question at temperature 0.
+    """Ask one question at temperature 0, as evaluation did.
 
     Returns:
         The answer, without outer white space and without half a letter at its end, and seconds.
@@ -113,9 +118,10 @@ def ask(
     Raises:
         ServingError: no answer, or none that is one.
     """
+    told = [{"role": "system", "content": one.system}] if one.system else []
     body = {
         "model": name,
-        "messages": [{"role": "user", "content": prompt}],
+        "messages": [*told, {"role": "user", "content": one.prompt}],
         "max_tokens": max_tokens,
         "temperature": 0,
     }
@@ -162,18 +168,22 @@ class Watch:
         """
         for one in self.recorded:
             self.asked += 1
+            tokens = one.chain_tokens or self.limits.live_tokens
             try:
-                said, seconds = ask(
-                    url, model, one.prompt, self.limits.live_tokens, self.limits.latency_s * 2, key
-                )
+                said, seconds = ask(url, model, one, tokens, self.limits.latency_s * 2, key)
             except TonguesError:
                 self.failed += 1
                 continue
             self.slowest_s = max(self.slowest_s, seconds)
-            found = self.identify(said, sorted({each.lang for each in self.recorded}))
-            self.away.append(found.lang != one.lang)
+            self.away.append(self._away(one, said))
             self.was_away.append(one.answered_in != one.lang)
         self.rounds += 1
+
+    def _away(self, one: Recorded, said: str) -> bool:
+        """Whether an answer is in another language; a chain without its last segment is in none."""
+        answer = read_answer(said, one.lang) if one.chain_tokens else said
+        candidates = sorted({each.lang for each in self.recorded})
+        return answer is None or self.identify(answer, candidates).lang != one.lang
 
     def complaint(self, *, answered: int, failed: int) -> str:
         """Why the revision must not go on serving; empty while there is no reason.

@@ -46,7 +46,7 @@ class Door:
     def __init__(self, routes: Path, keys: Path | None = None, *, hold_s: float = 120.0) -> None:
         self._routes_file, self._keys_file, self.hold_s = routes, keys, hold_s
         self._table, self._keys = read_routes(routes), read_keys(keys)
-        self._changed = asyncio.Event()
+        self._taken_at, self._changed = time.monotonic(), asyncio.Event()
         self._in_flight: Counter[str] = Counter()
         self._suspects: dict[tuple[str, str], float] = {}
         self.metrics = DoorMetrics(self._table.generation)
@@ -89,6 +89,8 @@ class Door:
 
     def take(self, table: RouteTable, keys: tuple[bytes, ...] | None) -> None:
         """Go by a table from now on."""
+        if table != self._table:
+            self._taken_at = time.monotonic()
         self._table, self._keys = table, keys
         self.metrics.generation(table.generation)
         self._changed.set()
@@ -156,8 +158,10 @@ class Door:
         return ", ".join(route.model for route in self._table.routes) or "none"
 
     def pick(self, route: Route, tried: AbstractSet[str]) -> str | None:
-        """The least busy server that holds a revision and did not just fail; None where there is none."""
+        """The least busy server that holds a revision and did not just fail; None where none may be asked."""
         now, name = time.monotonic(), route.served_as
+        if now < self._taken_at + route.hold_s:
+            return None
         fit = [u for u in route.upstreams if u not in tried and self._suspects.get((u, name), 0.0) <= now]
         return min(fit, key=lambda url: self._in_flight[url], default=None)
 

@@ -4,7 +4,9 @@ The follower reads it too: which table the door goes by, and whether anybody sti
 """
 
 import sys
+from collections import Counter as Tally
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import (
@@ -92,6 +94,15 @@ class DoorState:
     in_flight: dict[str, int] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
+
+
+def together(states: Sequence[DoorState]) -> DoorState:
+    """Several doors as one: it goes by the oldest of their tables."""
+    flying, answered, failed = (
+        dict(sum((Tally(getattr(state, name)) for state in states), Tally[str]()))
+        for name in ("in_flight", "answered", "failed")
+    )
+    return DoorState(min(state.generation for state in states), flying, answered, failed)
 
 
 def read_state(exposition: str) -> DoorState:

@@ -3,13 +3,14 @@
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 
 from tongues.core.errors import ServingError
 from tongues.platform.processes import port_is_free, start_group
-from tongues.serving.door_metrics import DoorState, read_state
+from tongues.serving.door_metrics import DoorState, read_state, together
 from tongues.serving.endpoint import STATE, Endpoint, remember, running
 from tongues.serving.http_client import http
 from tongues.serving.routes import ROUTES_NAME
@@ -40,6 +41,11 @@ class DoorAt:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
 
+    @property
+    def several(self) -> bool:
+        """Whether there are others beside it."""
+        return False
+
     def tend(self) -> None:
         """Nothing: Kubernetes restarts it."""
 
@@ -49,6 +55,28 @@ class DoorAt:
             return read_state(http().get(f"{self.url}/metrics", timeout=2).raise_for_status().text)
         except (httpx.HTTPError, ValueError):
             return None
+
+
+class Doors(DoorAt):
+    """Several doors in front of the same servers, which go by the same table.
+
+    Args:
+        urls: their addresses, without /v1; checks go through the first.
+    """
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        super().__init__(urls[0])
+        self._doors = [DoorAt(url) for url in urls]
+
+    @property
+    def several(self) -> bool:
+        """Whether they have to agree before a model moves."""
+        return len(self._doors) > 1
+
+    def state(self) -> DoorState | None:
+        """What those say that answer: the oldest table, and all requests together."""
+        told = [state for door in self._doors if (state := door.state()) is not None]
+        return together(told) if told else None
 
 
 class LocalDoor(DoorAt):

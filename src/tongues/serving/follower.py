@@ -28,7 +28,8 @@ from tongues.serving.memory import Memory, Serving, read_memory, write_memory
 from tongues.serving.reconcile import Action, Observed, Routed, plan
 from tongues.serving.replicas import Holdings, Servers
 from tongues.serving.revision import Revision, model_of
-from tongues.serving.routes import ROUTES_NAME, Route, read_routes, write_routes
+from tongues.serving.routes import Route
+from tongues.serving.routing import Routing
 from tongues.serving.setbacks import Setbacks
 from tongues.serving.status import Status, write_status
 from tongues.serving.telling import models_told
@@ -66,7 +67,7 @@ class Follower:
         self._ports, self._servers, self._door, self._home = ports, servers, door, home
         self._settings, self._say, self.metrics = settings, say, FollowerMetrics()
         self._jobs, self._setbacks = Jobs(), Setbacks(settings.retry_s)
-        self._memory, self._table = read_memory(home), read_routes(home / ROUTES_NAME)
+        self._memory, self._routing = read_memory(home), Routing(home, say, several=door.several)
         self._ready = dict(self._memory.prepared)
         known = {model: one.revision for model, one in self._memory.serving.items()}
         self._aliases = Aliases(references, ports.resolve, known)
@@ -93,8 +94,8 @@ class Follower:
         for action in plan(self._aliases.wanted, self._observed(holdings, door)):
             self._do(action, holdings, door)
         self._watch(door)
-        self._publish(holdings)
-        self._behind = door is not None and door.generation != self._table.generation
+        self._publish(holdings, door)
+        self._behind = door is not None and not self._routing.in_force(door)
         self._tidy(holdings)
         self._tell(holdings)
 
@@ -126,7 +127,7 @@ class Follower:
 
     def _in_use(self, loaded: dict[str, frozenset[str]], door: DoorState | None) -> frozenset[str]:
         """Names with requests in flight; all where the door does not say, or goes by an older table."""
-        if door is None or door.generation != self._table.generation:
+        if door is None or not self._routing.in_force(door):
             return frozenset(name for names in loaded.values() for name in names)
         return frozenset(name for name, count in door.in_flight.items() if count)
 
@@ -266,17 +267,14 @@ class Follower:
 
     # What is told
 
-    def _publish(self, holdings: Holdings) -> None:
+    def _publish(self, holdings: Holdings, door: DoorState | None) -> None:
         order = [model for model in self._aliases.references if model in self._memory.serving]
         routes = []
         for model in order:
             name = self._memory.serving[model].revision.served_as
             urls = tuple(names[name] for names in holdings.values() if name in names)
             routes.append(Route(model=model, served_as=name, upstreams=urls))
-        table = self._table.followed_by(routes)
-        if table is not self._table:
-            write_routes(self._home / ROUTES_NAME, table)
-            self._table = table
+        self._routing.publish(routes, door)
 
     def _tell(self, holdings: Holdings) -> None:
         places: dict[str, tuple[str, ...] | None] = dict.fromkeys(self._servers.places)
@@ -294,6 +292,7 @@ class Follower:
         status = Status(
             url=f"{self._door.url}/v1",
             mode=self._settings.mode,
+            mode_by=self._settings.mode_by,
             pid=os.getpid(),
             at=time.time(),
             poll_s=self._settings.poll_s,

@@ -34,6 +34,7 @@ class Settings:
 
     Args:
         mode: "adapter" or "merged".
+        mode_by: what decided that, in words.
         poll_s: seconds between two looks at the registry.
         retry_s: pause before what failed is tried again; it doubles with each failure.
         limits: what a revision must keep to.
@@ -41,6 +42,7 @@ class Settings:
     """
 
     mode: str
+    mode_by: str = ""
     poll_s: float = 2.0
     retry_s: float = 2.0
     limits: Limits = field(default_factory=Limits)

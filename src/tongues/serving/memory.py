@@ -63,8 +63,11 @@ class Memory(BaseModel):
     def reverted(self, revision: Revision, fallback: Revision, reason: str) -> "Memory":
         """Clients get the one before again, and the revision is not tried while its alias stands."""
         now = Serving(revision=fallback, since=time.time())
-        back = self._with({**self.serving, revision.model: now})
-        return back.model_copy(update={"taken_back": {**self.taken_back, revision.served_as: reason}})
+        return self._with({**self.serving, revision.model: now}).taken(revision, reason)
+
+    def taken(self, revision: Revision, reason: str) -> "Memory":
+        """The revision failed its clients, and is not tried while its alias stands."""
+        return self.model_copy(update={"taken_back": {**self.taken_back, revision.served_as: reason}})
 
     def withdrawn(self, model: str) -> "Memory":
         """The model is no longer served."""

@@ -50,14 +50,18 @@ class Recorded:
     Args:
         lang: language asked for (BCP-47).
         prompt: the user's turn.
-        answer: as evaluation kept it: without outer white space.
-        answered_in: language identified in it.
+        answer: as evaluation kept it, without outer white space; of a chain all of it.
+        answered_in: language identified in it, of a chain in its last segment.
+        system: the system message; empty for none.
+        chain_tokens: longest chain of TaCo, in tokens; 0 where a plain answer was asked for.
     """
 
     lang: str
     prompt: str
     answer: str
     answered_in: str
+    system: str = ""
+    chain_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

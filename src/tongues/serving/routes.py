@@ -13,6 +13,8 @@ from tongues.core.errors import ServingError
 from tongues.core.manifest import write_atomically
 
 ROUTES_NAME = "routes.json"
+HOLD_S = 5.0
+"""How long a model is held for a move at most."""
 
 
 class Route(BaseModel):
@@ -22,12 +24,14 @@ class Route(BaseModel):
         model: name they ask for.
         served_as: name the servers know it by, which the answer shows.
         upstreams: addresses of servers that hold it, up to and without /v1; none while it is being loaded.
+        hold_s: requests wait so long after a door took this table, unless it takes another one before.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     model: str
     served_as: str
     upstreams: tuple[str, ...] = ()
+    hold_s: float = 0.0
 
 
 class RouteTable(BaseModel):
@@ -51,6 +55,21 @@ class RouteTable(BaseModel):
         if tuple(routes) == self.routes:
             return self
         return RouteTable(generation=self.generation + 1, routes=tuple(routes))
+
+    def holding(self, routes: Sequence[Route]) -> list[Route]:
+        """The same routes, but a model that gets another revision is held first.
+
+        A hold ends by itself, so that the one before is served on where nobody comes to move the model.
+
+        Args:
+            routes: what is wanted.
+        """
+        return [self._held(wanted) for wanted in routes]
+
+    def _held(self, wanted: Route) -> Route:
+        now = self.route(wanted.model)
+        moves = now is not None and now.served_as != wanted.served_as
+        return now.model_copy(update={"hold_s": HOLD_S}) if now is not None and moves else wanted
 
 
 def write_routes(path: Path, table: RouteTable) -> None:

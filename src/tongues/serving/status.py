@@ -55,6 +55,7 @@ class Status(BaseModel):
     Args:
         url: address for clients, up to and with /v1.
         mode: "adapter" or "merged".
+        mode_by: what decided that, in words.
         pid: the follower's.
         at: UNIX time of this status.
         poll_s: seconds between two looks at the registry.
@@ -67,6 +68,7 @@ class Status(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     url: str
     mode: str
+    mode_by: str = ""
     pid: int
     at: float
     poll_s: float

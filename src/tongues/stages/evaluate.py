@@ -106,7 +106,9 @@ def evaluate(given: Given, workspace: Workspace, tuned: Output, base: Output) ->
         _write_pages(folder, given, compared)
         questions = {lang: items[0].prompt for lang, items in suite.open.items()}
         (folder / QUESTIONS_NAME).write_text(json.dumps(questions, ensure_ascii=False), encoding="utf-8")
-        write_recorded(folder, read_samples(scored["candidate"].folder / SAMPLES_FOLDER))
+        samples = read_samples(scored["candidate"].folder / SAMPLES_FOLDER)
+        taught, chain_tokens = _answers(given, tuned, "candidate"), given.recipe.evaluation.chain_tokens
+        write_recorded(folder, samples, taught, chain_tokens=chain_tokens)
         first = found[0].scores
         facts = {"measurements": len(first.measurements), "suite_sha256": first.suite_sha256}
         # The report names the day it was written on, so the comparison alone is the content.

@@ -9,20 +9,19 @@
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
 
 from tongues.core.errors import ServingError
 from tongues.core.manifest import write_atomically
-from tongues.core.recipe import ServingSection
+from tongues.core.recipe import Recipe, ServingSection
 from tongues.core.recipe_file import load_recipe
 from tongues.data.language_id import RestrictedIdentifier
 from tongues.platform import storage
 from tongues.platform.processes import free_port
 from tongues.serving.checks import Limits
-from tongues.serving.door_process import FOLDER, DoorAt, LocalDoor
+from tongues.serving.door_process import FOLDER, DoorAt, Doors, LocalDoor
 from tongues.serving.endpoint import Endpoint, running
 from tongues.serving.follower import Follower
 from tongues.serving.follower_ports import Ports, Settings
@@ -33,10 +32,10 @@ from tongues.serving.revision import Prepared, Revision
 from tongues.serving.status import STATUS_NAME, Status, read_status
 from tongues.serving.vllm_command import AdapterSlots, ServerPlan, dtype_of
 from tongues.stages.revisions import Fetched, RegistryAliases
+from tongues.stages.serving_mode import Choice, Mode, choose, measured
 from tongues.stages.signatures import require_files, voucher
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
 
-Mode = Literal["adapter", "merged"]
 Prepare = Callable[[Revision], Prepared]
 SERVING, PORTS_NAME = "serving", "replicas.json"
 KEY_VARIABLE = "TONGUES_API_KEY"
@@ -58,7 +57,8 @@ class Wanted:
         base: folder or URI of the base model, for adapter mode; None: that of the first version.
         replicas: servers of the base on this machine, for adapter mode.
         servers: addresses of servers that somebody else runs, as in a pod; then none is started here.
-        door: address of a door that somebody else runs; None: one is started here.
+        doors: addresses of doors that somebody else runs and that go by this endpoint's table; none: one is
+            started here.
         max_rank: highest rank of an adapter that may come.
         poll_s: seconds between two looks at the registry.
         limits: what a revision must keep to.
@@ -73,7 +73,7 @@ class Wanted:
     base: str | None = None
     replicas: int = 1
     servers: tuple[str, ...] = ()
-    door: str | None = None
+    doors: tuple[str, ...] = ()
     max_rank: int = 64
     poll_s: float = 2.0
     limits: Limits = field(default_factory=Limits)
@@ -90,20 +90,26 @@ def follower(workspace: Workspace, wanted: Wanted) -> Follower:
     Raises:
         ServingError: a reference is none, or what is needed to start servers is not known yet.
     """
-    _check_references(wanted.references)
+    check_references(wanted.references)
     home = endpoint_home(workspace, wanted.name)
     home.mkdir(parents=True, exist_ok=True)
     aliases, fetched = RegistryAliases(workspace), Fetched(home, voucher())
     known = _Known(workspace, wanted, home, _first(wanted, aliases, home))
-    mode = wanted.mode or known.section.mode
-    servers, prepare = (_adapters if mode == "adapter" else _merged)(known, fetched)
+    choice = _mode(known, fetched)
+    workspace.say(f"endpoint {wanted.name}: {choice}")
+    servers, prepare = (_adapters if choice.adapter else _merged)(known, fetched)
     ports = Ports(aliases.resolve, prepare, fetched.discard, aliases.roll_back, RestrictedIdentifier())
     key = os.environ.get(KEY_VARIABLE, "")
-    settings = Settings(mode, poll_s=wanted.poll_s, limits=wanted.limits, key=key)
+    settings = Settings(choice.mode, choice.why, poll_s=wanted.poll_s, limits=wanted.limits, key=key)
     return Follower(wanted.references, ports, servers, _door(home, wanted), home, settings, workspace.say)
 
 
-def _check_references(references: Sequence[str]) -> None:
+def check_references(references: Sequence[str]) -> None:
+    """Refuse what is no MODEL@ALIAS, and two aliases of one model.
+
+    Raises:
+        ServingError: the first that is wrong.
+    """
     models = [reference.partition("@")[0] for reference in references]
     if wrong := [one for one in references if not all(one.partition("@")[::2])]:
         raise ServingError("not a reference", where=wrong[0], fix="write MODEL@ALIAS, such as gl@champion")
@@ -112,8 +118,8 @@ def _check_references(references: Sequence[str]) -> None:
 
 
 def _door(home: Path, wanted: Wanted) -> DoorAt:
-    if wanted.door is not None:
-        return DoorAt(wanted.door)
+    if wanted.doors:
+        return Doors(wanted.doors)
     return LocalDoor(home, host=wanted.host, port=wanted.port, keys=wanted.api_keys)
 
 
@@ -126,13 +132,18 @@ class _Known:
     home: Path
     first: Revision | None
 
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """That made the first version; None where there is no version yet."""
+        if self.first is None:
+            return None
+        uri = storage.join(self.first.uri, RECIPE_NAME)
+        return load_recipe(storage.fetch_file(uri, self.home / RECIPE_NAME))
+
     @property
     def section(self) -> ServingSection:
-        """Of the first version's recipe; the defaults where there is no version yet."""
-        if self.first is None:
-            return ServingSection()
-        uri = storage.join(self.first.uri, RECIPE_NAME)
-        return load_recipe(storage.fetch_file(uri, self.home / RECIPE_NAME)).serving
+        """Of that recipe; the defaults where there is none."""
+        return self.recipe.serving if self.recipe else ServingSection()
 
     def base(self) -> Output:
         """The base model, every file of it as its manifest says."""
@@ -158,6 +169,30 @@ def _first(wanted: Wanted, aliases: RegistryAliases, home: Path) -> Revision | N
         return serving.revision
     found = (aliases.resolve(reference) for reference in wanted.references)
     return next((revision for revision in found if revision is not None), None)
+
+
+def _mode(known: _Known, fetched: Fetched) -> Choice:
+    """As asked for, as the first version's recipe says, or as it is measured with that version's adapter."""
+    if known.wanted.servers and known.wanted.mode is None:
+        return Choice("adapter", "the servers that were named hold adapters")
+    if known.first is None and known.wanted.mode is None:
+        return Choice("merged", "no alias stands for a version yet, whose recipe would say")
+    recipe = known.recipe
+    there = recipe is not None and recipe.has_servable_adapter
+    return choose(
+        known.section.mode, asked=known.wanted.mode, there=there, by_measure=lambda: _measured(known, fetched)
+    )
+
+
+def _measured(known: _Known, fetched: Fetched) -> Choice:
+    base, rank = known.base(), known.wanted.max_rank
+    if known.first is None:
+        raise ServingError("no version to measure with", where=", ".join(known.wanted.references))
+    digest = base.manifest.digest()
+    made = fetched.adapter(known.first, base=base.folder, base_digest=digest, max_rank=rank)
+    plan = replace(known.plan(base.folder), adapter=made.folder)
+    timeout_s = known.section.ready_timeout_s
+    return measured(known.workspace, plan, base_sha256=digest, ready_timeout_s=timeout_s)
 
 
 def _adapters(known: _Known, fetched: Fetched) -> tuple[Servers, Prepare]:

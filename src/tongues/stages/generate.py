@@ -22,6 +22,7 @@ from tongues.methods.registry import author
 from tongues.methods.writing import Desk
 from tongues.stages.given import Given
 from tongues.stages.ledger import open_ledger
+from tongues.stages.ledger_use import list_used
 from tongues.stages.passages import passage_inputs, passages_of
 from tongues.stages.rows import Sorter
 from tongues.stages.workspace import Output, Report, Workspace, fresh
@@ -57,6 +58,7 @@ def generate(given: Given, workspace: Workspace, store: Output) -> Output | None
     def work(folder: Path) -> Report:
         fresh(folder)
         with open_ledger(workspace, f"generate-{folder.name}") as ledger:
+            ledger.note_use()
             return _Desks(given, workspace, store, section, ledger, folder).report()
 
     params = {
@@ -104,7 +106,8 @@ class _Desks:
             write_shards(self.folder / ROWS, RECORD_SCHEMA, map(self._noted, kept))
         observed = {lang: counts.observed() for lang, counts in self.counts.items()}
         digest = self.digest.hexdigest()
-        return Report(sorter.tallies, {}, observed, content_sha256=digest, leave=(_SCRATCH,))
+        facts = list_used(self.ledger, self.folder)
+        return Report(sorter.tallies, facts, observed, content_sha256=digest, leave=(_SCRATCH,))
 
     def _written(self) -> Iterator[Record | Drop]:
         for lang in self.languages:

@@ -1,19 +1,24 @@
 """Serve on a cluster: from a registered version to a KServe object that is ready."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tongues.core.digests import digest_value
-from tongues.core.recipe import RegistrySection
+from tongues.core.errors import ServingError
+from tongues.core.recipe import KServeSection, RegistrySection
 from tongues.platform import kserve_objects as objects
 from tongues.platform import storage
 from tongues.platform.kserve_api import Applied, KServeApi
+from tongues.platform.kserve_canary import Canary, keeping_name, same_revision
+from tongues.platform.model_versions import ModelVersion
 from tongues.platform.tracking import Tracking
 from tongues.promotion.records import ENDPOINT_TAG
 from tongues.serving.vllm_command import max_rank
-from tongues.stages.serve import Registered, open_registered, with_adapter
+from tongues.stages.kserve_rollout import by_canary
+from tongues.stages.serve import Registered, chosen, open_registered
+from tongues.stages.serving_mode import Choice, Mode
 from tongues.stages.weights import ADAPTER, weights_uri
 from tongues.stages.workspace import Workspace
 
@@ -59,12 +64,15 @@ def render(
     """
     registered = open_registered(workspace, reference)
     section = registered.recipe.serving.kserve
-    use_adapter = with_adapter(registered, adapter, on_gpu=section.pool.gpus > 0)
-    model = _served(registered, namespace, use_adapter)
+    choice = chosen(registered, adapter, lambda: _by_pool(section))
+    workspace.say(f"serve {registered.version.model}: {choice}")
+    if choice.adapter and section.canary is not None:
+        what = "an adapter moves with the follower in its pod, not by canary"
+        raise ServingError(what, where=reference, fix="leave serving.kserve.canary out, or serve it merged")
+    model = _served(registered, namespace, choice)
     objects.check(model)
     make = objects.inference_service if section.kind == "InferenceService" else objects.llm_inference_service
-    mode = "adapter" if use_adapter else "merged"
-    runtime = [objects.serving_runtime(mode, namespace)] if with_runtime else []
+    runtime = [objects.serving_runtime(choice.mode, namespace)] if with_runtime else []
     return Rendering(registered, [*runtime, make(model, section)])
 
 
@@ -74,53 +82,91 @@ def serve_on_kserve(
     *,
     dry_run: bool = False,
     take_over: bool = False,
+    canary_url: str = "",
     api: KServeApi | None = None,
 ) -> Applied:
     """Apply the objects and wait until this generation is ready; the version then remembers its endpoint.
+
+    Where the recipe asks for a canary and another version serves, the requests move by weight.
 
     Args:
         workspace: its MLflow holds the version.
         rendering: the objects.
         dry_run: let the server check them and keep nothing; nothing is waited for.
         take_over: take fields that another manager has set.
+        canary_url: where a canary is asked, as by a forwarded port; its address inside the cluster if empty.
         api: the cluster; that of the environment when None.
 
     Raises:
         KubernetesError: refused, failed, or not ready in time.
+        ServingError: the canary failed a check, or gets no requests; what served before serves on.
     """
     api = api or KServeApi.here(workspace.say)
-    *others, service = rendering.items
-    for item in others:
+    for item in rendering.items[:-1]:
         api.apply(item, dry_run=dry_run, take_over=take_over)
-    applied = api.apply(service, dry_run=dry_run, take_over=take_over)
+    live = api.find(rendering.service)
     if dry_run:
-        return applied
+        return api.apply(keeping_name(live, rendering.service), dry_run=True, take_over=take_over)
+    service = _next(workspace, rendering, api, live, canary_url, take_over)
     timeout_s = rendering.registered.recipe.serving.ready_timeout_s
-    ready = api.wait_ready(applied, service, timeout_s=timeout_s)
-    _remember(workspace, rendering, ready)
+    ready = api.wait_ready(api.apply(service, take_over=take_over), service, timeout_s=timeout_s)
+    _remember(workspace, rendering.registered.version, service, ready)
     return ready
 
 
-def _served(registered: Registered, namespace: str, use_adapter: bool) -> objects.ServedModel:
+def _next(
+    workspace: Workspace,
+    rendering: Rendering,
+    api: KServeApi,
+    live: Mapping[str, Any] | None,
+    canary_url: str,
+    take_over: bool,
+) -> dict[str, Any]:
+    """The object by which all clients get the version, once it may serve them all."""
+    version, serving = rendering.registered.version, rendering.registered.recipe.serving
+    section, service = serving.kserve, rendering.service
+    if live is None or section.canary is None or same_revision(live, service):
+        return keeping_name(live, service)
+    timeout_s = serving.ready_timeout_s
+    canary = Canary(api, live, service, version.version, timeout_s=timeout_s, take_over=take_over)
+    by_canary(
+        workspace, version, section.canary, canary, url=canary_url, prometheus_url=section.prometheus_url
+    )
+    return canary.promoted
+
+
+def _by_pool(section: KServeSection) -> Choice:
+    """Nothing is measured from here on a node of the cluster, and the choice says so."""
+    mode: Mode = "adapter" if section.pool.gpus else "merged"
+    rule = "adapters on GPUs, merged on CPUs"
+    return Choice(mode, f"by serving.kserve.pool, {rule}; not measured there")
+
+
+def _served(registered: Registered, namespace: str, choice: Choice) -> objects.ServedModel:
     version, tuned, base = registered.version, registered.tuned, registered.base
-    adapters = {version.model: storage.join(tuned.uri, ADAPTER)} if use_adapter else {}
+    adapters = {version.model: storage.join(tuned.uri, ADAPTER)} if choice.adapter else {}
     return objects.ServedModel(
         name=version.model,
         namespace=namespace,
-        weights_uri=base.uri if use_adapter else weights_uri(tuned),
-        revision={"version": str(version.version), "manifest-sha256": tuned.manifest.digest()},
+        weights_uri=base.uri if choice.adapter else weights_uri(tuned),
+        revision={
+            "version": str(version.version),
+            "manifest-sha256": tuned.manifest.digest(),
+            "mode": str(choice),
+        },
         adapters=adapters,
-        max_rank=max_rank(tuned.folder / ADAPTER) if use_adapter else 0,
+        max_rank=max_rank(tuned.folder / ADAPTER) if choice.adapter else 0,
         max_model_len=registered.recipe.serving.max_model_len,
     )
 
 
-def _remember(workspace: Workspace, rendering: Rendering, ready: Applied) -> None:
+def _remember(
+    workspace: Workspace, version: ModelVersion, service: Mapping[str, Any], ready: Applied
+) -> None:
     """Note on the version what serves it, and take the note from the version that it served before."""
-    version = rendering.registered.version
     models = Tracking(RegistrySection(model=version.model), workspace.local).models
     tag = f"{ENDPOINT_TAG}{ready.namespace}/{ready.name}"
-    note = {"generation": ready.generation, "sha256": digest_value(rendering.service), "url": ready.url}
+    note = {"generation": ready.generation, "sha256": digest_value(service), "url": ready.url}
     models.tag_version(version.model, version.version, {tag: json.dumps(note, sort_keys=True)})
     for other in models.versions(version.model):
         if other.version != version.version and tag in other.tags:

@@ -16,6 +16,7 @@ from tongues.promotion.lineage_diff import Change, differences
 from tongues.promotion.lineage_picture import picture
 from tongues.promotion.lineage_store import StoreReader
 from tongues.serving.endpoint import running
+from tongues.stages.ledger_use import LedgerAgain
 from tongues.stages.serve import find_version
 from tongues.stages.weights import model_of_weights, weights_sha256
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
@@ -129,7 +130,7 @@ def _chain_of_version(
 
 def _reader(workspace: Workspace) -> StoreReader:
     remote = storage.local_path(workspace.uri) is None
-    return StoreReader(workspace.uri if remote else str(workspace.local))
+    return StoreReader(workspace.uri if remote else str(workspace.local), LedgerAgain(workspace).faults)
 
 
 def _absolute(folder: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from tongues.core.digests import canonical_json
 from tongues.core.errors import DataError
 from tongues.core.manifest import write_atomically
+from tongues.evaluation.chains import PLAIN, AnswerFormat
 from tongues.evaluation.samples import Sample
 from tongues.serving.revision import Recorded
 
@@ -20,9 +21,19 @@ _TASKS = ("open", "translation", "qa", "math")
 _ALL = TypeAdapter(tuple[Recorded, ...])
 
 
-def write_recorded(folder: Path, samples: Sequence[Sample]) -> None:
-    """Keep some answers per language; no chains, since those were asked for with more than a prompt."""
-    chosen = [one for lang in _languages(samples) for one in _of(lang, samples)]
+def write_recorded(
+    folder: Path, samples: Sequence[Sample], answers: AnswerFormat = PLAIN, *, chain_tokens: int = 0
+) -> None:
+    """Keep some answers per language, each with all that it was asked for with.
+
+    Args:
+        folder: of the comparison.
+        samples: of the candidate.
+        answers: how it was asked.
+        chain_tokens: longest chain, in tokens.
+    """
+    first = [one for lang in _languages(samples) for one in _of(lang, samples)]
+    chosen = [_recorded(one, answers, chain_tokens) for one in first]
     write_atomically(folder / RECORDED_NAME, canonical_json(json.loads(_ALL.dump_json(tuple(chosen)))))
 
 
@@ -30,12 +41,19 @@ def _languages(samples: Sequence[Sample]) -> list[str]:
     return list(dict.fromkeys(sample.lang for sample in samples))
 
 
-def _of(lang: str, samples: Sequence[Sample]) -> list[Recorded]:
+def _of(lang: str, samples: Sequence[Sample]) -> list[Sample]:
     for task in _TASKS:
-        fit = [s for s in samples if s.lang == lang and s.task == task and s.formatted is None]
-        if fit:
-            return [Recorded(lang, s.prompt, s.got, s.guessed_lang) for s in fit[:_PER_LANGUAGE]]
+        if fit := [s for s in samples if s.lang == lang and s.task == task]:
+            return fit[:_PER_LANGUAGE]
     return []
+
+
+def _recorded(one: Sample, answers: AnswerFormat, chain_tokens: int) -> Recorded:
+    """Of a chain all that was said, and its system message; the user's turn is the sample's own."""
+    if one.formatted is None:
+        return Recorded(one.lang, one.prompt, one.got, one.guessed_lang)
+    system, _ = answers.worded(one.prompt, one.lang)
+    return Recorded(one.lang, one.prompt, one.whole.strip(), one.guessed_lang, system, chain_tokens)
 
 
 def read_recorded(path: Path) -> tuple[Recorded, ...]:

@@ -132,7 +132,7 @@ class Fetched:
             )
         check_adapter(folder, base=base, max_rank=max_rank)
         target = write_for_vllm(folder, self.adapters / revision.served_as, base=str(base))
-        return Prepared(target, self._recorded(revision))
+        return Prepared(target, self.recorded(revision))
 
     def merged(self, revision: Revision) -> Prepared:
         """Merged weights, as they were written.
@@ -141,7 +141,17 @@ class Fetched:
             TonguesError: files are gone or changed.
         """
         folder, _ = self._verified(revision, MERGED)
-        return Prepared(folder, self._recorded(revision))
+        return Prepared(folder, self.recorded(revision))
+
+    def recorded(self, revision: Revision) -> tuple[Recorded, ...]:
+        """What evaluation kept; nothing where the version was registered without one."""
+        if not revision.evaluation_uri:
+            return ()
+        manifest = _manifest(revision.evaluation_uri, revision.evaluation_digest)
+        files = {name: sha for name, sha in manifest.files.items() if name == RECORDED_NAME}
+        into = self._cache(revision, "evaluation")
+        root = storage.fetch_files(revision.evaluation_uri, files, into)
+        return read_recorded(root / RECORDED_NAME) if files else ()
 
     def discard(self, prepared: Prepared) -> None:
         """Remove what stands below this endpoint's own folder; a workspace's folders stay."""
@@ -169,16 +179,6 @@ class Fetched:
 
     def _cache(self, revision: Revision, what: str = "model") -> Path:
         return self.home / FETCHED / revision.served_as / what
-
-    def _recorded(self, revision: Revision) -> tuple[Recorded, ...]:
-        """What evaluation kept; nothing where the version was registered without one."""
-        if not revision.evaluation_uri:
-            return ()
-        manifest = _manifest(revision.evaluation_uri, revision.evaluation_digest)
-        files = {name: sha for name, sha in manifest.files.items() if name == RECORDED_NAME}
-        into = self._cache(revision, "evaluation")
-        root = storage.fetch_files(revision.evaluation_uri, files, into)
-        return read_recorded(root / RECORDED_NAME) if files else ()
 
 
 def _manifest(uri: str, digest: str) -> Manifest:

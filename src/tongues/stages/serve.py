@@ -1,5 +1,6 @@
 """Serve: from a registered version to an endpoint on this machine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from tongues.platform.model_versions import ModelVersion
 from tongues.platform.tracking import Tracking
 from tongues.promotion import registry
 from tongues.serving.local import Endpoint, ServerPlan, running, start
-from tongues.serving.vllm_command import computes_on_cpu, dtype_of
+from tongues.serving.vllm_command import dtype_of
+from tongues.stages.serving_mode import Choice, Mode, choose, measured
 from tongues.stages.signatures import require_registered
 from tongues.stages.weights import ADAPTER, has_adapter, model_of_weights, weights_folder
 from tongues.stages.workspace import RECIPE_NAME, Output, Workspace
@@ -45,29 +47,27 @@ def open_registered(workspace: Workspace, reference: str) -> Registered:
     return Registered(version, tuned, base, recipe)
 
 
-def with_adapter(registered: Registered, asked: bool | None, *, on_gpu: bool) -> bool:
-    """Whether to serve base and adapter rather than merged weights.
+def chosen(registered: Registered, asked: bool | None, by_measure: Callable[[], Choice]) -> Choice:
+    """Whether to serve base and adapter rather than merged weights, and why.
 
     Args:
         registered: the version; its recipe decides, unless it was asked for one or the other.
         asked: what the user said, if anything.
-        on_gpu: where the recipe leaves it to what was measured: vLLM's LoRA path costs little there, and
-            many times as much on a CPU.
+        by_measure: chooses where the recipe leaves it to what was measured.
 
     Raises:
-        ServingError: an adapter was asked for, and there is none that vLLM serves.
+        ServingError: an adapter was asked for, and there is none that vLLM serves; or nothing was measured.
     """
-    recipe = registered.recipe
-    there = recipe.has_servable_adapter and has_adapter(registered.tuned)
-    by_recipe = {"adapter": True, "merged": False, "auto": on_gpu and there}[recipe.serving.mode]
-    use = by_recipe if asked is None else asked
-    if use and not there:
+    there = registered.recipe.has_servable_adapter and has_adapter(registered.tuned)
+    mode: Mode | None = None if asked is None else "adapter" if asked else "merged"
+    choice = choose(registered.recipe.serving.mode, asked=mode, there=there, by_measure=by_measure)
+    if choice.adapter and not there:
         what = (
             "all weights were tuned" if not has_adapter(registered.tuned) else "vLLM serves no DoRA adapter"
         )
         fix = "serve it with --merged"
         raise ServingError(f"{what}, so there is no adapter to serve", where=registered.tuned.uri, fix=fix)
-    return use
+    return choice
 
 
 def serve(
@@ -99,8 +99,9 @@ def serve(
     """
     registered = open_registered(workspace, reference)
     settings, base = registered.recipe.serving, registered.base
-    use_adapter = with_adapter(registered, adapter, on_gpu=not computes_on_cpu())
-    plans = [_plan(registered, use_adapter, port)]
+    choice = chosen(registered, adapter, lambda: _measured(workspace, registered))
+    workspace.say(f"serve {registered.version.model}: {choice}")
+    plans = [_plan(registered, choice.adapter, port)]
     if beside_base:
         dtype = dtype_of(settings.precision)
         plans.append(ServerPlan(base.folder, BASE_NAME, max_model_len=settings.max_model_len, dtype=dtype))
@@ -119,6 +120,11 @@ def stop(workspace: Workspace, name: str | None = None) -> list[Endpoint]:
     for endpoint in endpoints:
         endpoint.stop()
     return endpoints
+
+
+def _measured(workspace: Workspace, registered: Registered) -> Choice:
+    plan, timeout_s = _plan(registered, True, 0), registered.recipe.serving.ready_timeout_s
+    return measured(workspace, plan, base_sha256=registered.base.manifest.digest(), ready_timeout_s=timeout_s)
 
 
 def _plan(registered: Registered, adapter: bool, port: int | None) -> ServerPlan:

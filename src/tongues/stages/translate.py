@@ -18,6 +18,7 @@ from tongues.inference.ledger import Ledger
 from tongues.stages.fan_out import Job, jobs
 from tongues.stages.given import Given
 from tongues.stages.ledger import open_ledger
+from tongues.stages.ledger_use import list_used
 from tongues.stages.rows import Sorter
 from tongues.stages.translation_meters import measured
 from tongues.stages.workspace import Output, Report, Workspace, fresh
@@ -39,7 +40,8 @@ def translate(given: Given, workspace: Workspace, source: Output, job: Job) -> O
         job: language and shard.
 
     Returns:
-        A folder with ``rows/`` (ALIGNED_SCHEMA, in source order) and ``dropped/`` (DROP_SCHEMA).
+        A folder with ``rows/`` (ALIGNED_SCHEMA, in source order), ``dropped/`` (DROP_SCHEMA) and
+        ``ledger.parquet``, the ledger's entries it used by digest.
 
     Raises:
         EngineError: an engine is out of order; everything answered so far is in the ledger.
@@ -51,8 +53,11 @@ def translate(given: Given, workspace: Workspace, source: Output, job: Job) -> O
 
     def work(folder: Path) -> Report:
         with open_ledger(workspace, f"{job.lang}-{folder.name}") as ledger:
+            ledger.note_use()
             sorter, digest, counts = _passes(given, workspace, source, job, chain, ledger, folder)
+            used = list_used(ledger, folder)
         facts = {"lang": job.lang, "shard": str(job.shard), "engines": [identity_of(e, *pair) for e in chain]}
+        facts |= used
         return Report(sorter.tallies, facts, counts.observed(), content_sha256=digest.hexdigest())
 
     params = {

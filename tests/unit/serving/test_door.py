@@ -1,6 +1,7 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -54,6 +55,25 @@ def until(condition):
 
 def state(client, url):
     return read_state(client.get(f"{url}/metrics").text)
+
+
+def test_model_that_is_held_waits_for_the_next_table_and_at_most_its_time(
+    client, served, open_door, tmp_path
+):
+    (old,), (new,) = served(name="es.v1.x"), served(name="es.v2.x")
+    held = Route(model="es", served_as="es.v1.x", upstreams=(old.url,), hold_s=30.0)
+    write_routes(tmp_path / "routes.json", RouteTable(generation=1, routes=(held,)))
+    url = open_door()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, client, url)
+        until(lambda: state(client, url).generation == 1)
+        route(tmp_path, new, name="es.v2.x", generation=2)
+        assert asked.result().json()["model"] == "es.v2.x"
+    brief = held.model_copy(update={"hold_s": 0.2})
+    write_routes(tmp_path / "routes.json", RouteTable(generation=3, routes=(brief,)))
+    until(lambda: state(client, url).generation == 3)
+    assert ask(client, url).json()["model"] == "es.v1.x"  # nobody came to move it
+    assert old.asked == ["es.v1.x"]
 
 
 def test_answer_to_a_model_says_which_revision_gave_it(client, served, open_door, tmp_path):

@@ -1,3 +1,4 @@
+import itertools
 import json
 import threading
 import time
@@ -8,7 +9,7 @@ import pytest
 from tongues.core.errors import RegistryError, StorageError
 from tongues.core.ports import Identified
 from tongues.serving.checks import Limits
-from tongues.serving.door_process import DoorAt
+from tongues.serving.door_process import Doors
 from tongues.serving.follower import Follower
 from tongues.serving.follower_ports import Ports, Settings
 from tongues.serving.http_client import http
@@ -64,10 +65,11 @@ class Registry:
 class Case:
     """One endpoint of a test."""
 
-    def __init__(self, home, vllms, open_door, *, servers=1, models=("es",), watch_s=0.0):
+    def __init__(self, home, vllms, open_door, *, servers=1, doors=1, models=("es",), watch_s=0.0):
         self.home, self.registry = home, Registry(home)
         self.servers = vllms(servers)
-        self.url = open_door(hold_s=20)
+        self.urls = [open_door(hold_s=20) for _ in range(doors)]
+        self.url = self.urls[0]
         self.models, self.limits = models, Limits(watch_s=watch_s, every_s=0.01)
         self.follower = self.start()
 
@@ -79,7 +81,7 @@ class Case:
         settings = Settings("adapter", poll_s=0.01, retry_s=0.02, limits=self.limits)
         references = [f"{model}@champion" for model in self.models]
         self.follower = Follower(
-            references, ports, replicas, DoorAt(self.url), self.home, settings, lambda _: None
+            references, ports, replicas, Doors(self.urls), self.home, settings, lambda _: None
         )
         return self.follower
 
@@ -99,9 +101,9 @@ class Case:
         one = self.status(model)
         return one.state == state and one.serves.startswith(f"{model}.v{version}.")
 
-    def ask(self, model="es"):
+    def ask(self, model="es", url=""):
         body = {"model": model, "messages": [{"role": "user", "content": "Hello?"}]}
-        reply = http().post(f"{self.url}/v1/chat/completions", json=body, timeout=30)
+        reply = http().post(f"{url or self.url}/v1/chat/completions", json=body, timeout=30)
         return (
             reply.json()["choices"][0]["message"]["content"]
             if reply.status_code == 200
@@ -133,6 +135,29 @@ def test_alias_moves_and_clients_get_the_new_version_and_the_old_one_goes(case):
     assert one.ask() == "answer 2"
     one.until(lambda: one.registry.discarded)
     assert [name.rsplit(".", 1)[0] for name in one.registry.discarded] == ["es.v1"]
+
+
+def test_client_that_spreads_over_two_doors_sees_each_promotion_once(case):
+    one = serving_one(case, doors=2)
+    seen, stop = [], threading.Event()
+
+    def ask():
+        urls = itertools.cycle(one.urls)
+        while not stop.is_set():
+            seen.append(one.ask(url=next(urls)))
+
+    client = threading.Thread(target=ask)
+    client.start()
+    try:
+        for version in range(2, 8):
+            one.registry.promote("es", version)
+            one.until(lambda now=version: one.serves(now))
+            asked = len(seen)
+            one.until(lambda so_far=asked: len(seen) > so_far + 4)
+    finally:
+        stop.set()
+        client.join()
+    assert [answer for answer, _ in itertools.groupby(seen)] == [f"answer {n}" for n in range(1, 8)]
 
 
 def test_request_in_flight_is_answered_by_the_version_it_began_with(case):

@@ -1,6 +1,7 @@
 """The translate stage and `tongues plan` over real HTTP: selection, shards, budget, replay."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from tongues.core.errors import BudgetError, EngineError, PreflightError
 from tongues.core.shards import read_shards
 from tongues.stages.fan_out import Job, Shard
 from tongues.stages.given import read_recipe
+from tongues.stages.ledger import ledger_path
+from tongues.stages.lineage import chain_of
 from tongues.stages.plan import plan
 from tongues.stages.preflight import preflight_translation
 from tongues.stages.translations import Translations
@@ -172,3 +175,31 @@ def test_report_tells_what_escalation_bought_and_cost(recipe, workspace, endpoin
     assert (large["rows_tried"], large["rows_kept"], large["requests"]) == (5, 5, 10)
     assert large["cost"] == pytest.approx(large["completion_tokens"]) and large["cost"] > 0
     assert "rescued: refused-by-endpoint 5" in (store.folder / "report.md").read_text()
+
+
+def test_translation_names_its_ledger_entries_and_the_chain_names_the_one_that_changed(recipe, workspace):
+    store = Translations(recipe(), workspace).store
+    chain = chain_of(workspace, store.uri)
+    (link,) = (link for link in chain.last.walk() if link.name == "ledger")
+    translated = Translations(recipe(), workspace).output(Job("es", Shard())).manifest.facts
+    assert link.digest == translated["ledger_sha256"] and translated["ledger_entries"] >= 50
+    assert chain.verify() == []
+    path = ledger_path(workspace)
+    whole = path.read_bytes()
+    answer = rows_of(store)[-1]["output"].encode()
+    at = whole.index(answer)
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    (fault,) = chain_of(workspace, store.uri).verify()
+    assert fault.startswith(f"{path}: entry ") and "changed" in fault
+    path.unlink()
+    (fault,) = chain_of(workspace, store.uri).verify()
+    assert fault.startswith(f"{path}: missing")
+
+
+def test_ledger_link_is_the_same_for_a_second_run_that_only_replays(recipe, folder, workspace):
+    first = Translations(recipe(), workspace).output(Job("es", Shard()))
+    again = Workspace(str(folder / "again"), say=lambda _: None)
+    ledger_path(again).parent.mkdir(parents=True)
+    shutil.copyfile(ledger_path(workspace), ledger_path(again))
+    second = Translations(recipe().replaying(), again).output(Job("es", Shard()))
+    assert second.manifest.facts["ledger_sha256"] == first.manifest.facts["ledger_sha256"]

@@ -13,7 +13,7 @@ from tongues.core.languages import languages, unknown_language
 from tongues.core.recipe.ablation import VariantSection
 from tongues.core.recipe.cluster import KEY_STEPS, KEYS, NodePoolSection, StepName, TolerationSection
 from tongues.core.recipe.dataset import DatasetSection, MixtureSection
-from tongues.core.recipe.endpoint import KServeSection
+from tongues.core.recipe.endpoint import CanarySection, KServeSection
 from tongues.core.recipe.engines import (
     ApertiumEngine,
     EndpointSection,
@@ -79,6 +79,7 @@ __all__ = [
     "ApertiumEngine",
     "BaseModelSection",
     "BudgetSection",
+    "CanarySection",
     "CrossInMethod",
     "DatasetSection",
     "DialoguesSection",

@@ -1,11 +1,32 @@
 """Recipe section: the promoted model as a KServe object on a cluster."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from tongues.core.recipe.cluster import NodePoolSection
 from tongues.core.recipe.section import Section
+
+
+class CanarySection(Section):
+    """How a new version gets its clients a part at a time, and what sends it back."""
+
+    weights: Annotated[tuple[Annotated[int, Field(ge=1, le=99)], ...], Field(min_length=1)] = (5, 25, 50)
+    """Percent of the requests it gets, one after the other; after the last one it gets all."""
+    watch_s: PositiveFloat = 300
+    """Seconds it is watched at each weight."""
+    latency_s: PositiveFloat = 60
+    """Longest answer to a check, in seconds."""
+    error_rate: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Highest share of requests that may fail."""
+    language_drop: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """How far the share of answers in the language asked may fall below evaluation's."""
+
+    @model_validator(mode="after")
+    def _grows(self) -> Self:
+        if list(self.weights) != sorted(set(self.weights)):
+            raise ValueError(f"weights {list(self.weights)} do not grow; write them as in [5, 25, 50]")
+        return self
 
 
 class KServeSection(Section):
@@ -30,6 +51,9 @@ class KServeSection(Section):
     """Longest time of a request at the gateway, whose own default of 60 s cuts long answers."""
     pool: NodePoolSection = NodePoolSection()
     """Nodes and resources of a replica; what is absent is as the runtime has it."""
+    canary: CanarySection | None = None
+    """A new version of merged weights gets a growing share of the requests, and is taken back if it fails
+    them; absent: its replicas take the place of the old ones, one after the other."""
 
     @property
     def most_replicas(self) -> int:
@@ -40,6 +64,18 @@ class KServeSection(Section):
     def scales(self) -> bool:
         """Whether the number of replicas follows the load."""
         return self.most_replicas > self.min_replicas
+
+    @model_validator(mode="after")
+    def _can_share(self) -> Self:
+        if self.canary is None:
+            return self
+        if self.kind == "LLMInferenceService":
+            raise ValueError("canary needs kind InferenceService")
+        if self.min_replicas < 2:
+            raise ValueError(
+                "KServe takes a canary's replicas from those that serve; set min_replicas to 2 or more"
+            )
+        return self
 
     @model_validator(mode="after")
     def _can_scale(self) -> Self:
