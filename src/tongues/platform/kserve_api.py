@@ -57,6 +57,7 @@ class Applied:
         namespace: of the object.
         generation: of the spec; what is waited for is a status of this one or a later one.
         url: where it answers; empty before it does.
+        conditions: of its controller, name to "True", "False" or "Unknown".
     """
 
     kind: str
@@ -64,6 +65,7 @@ class Applied:
     namespace: str
     generation: int
     url: str
+    conditions: Mapping[str, str]
 
 
 class KServeApi:
@@ -193,7 +195,14 @@ class KServeApi:
 def _applied(item: Mapping[str, Any]) -> Applied:
     status, metadata = item.get("status", {}), item["metadata"]
     url = status.get("address", {}).get("url") or status.get("url", "")
-    return Applied(item["kind"], metadata["name"], metadata["namespace"], metadata.get("generation", 0), url)
+    return Applied(
+        kind=item["kind"],
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        generation=metadata.get("generation", 0),
+        url=url,
+        conditions={one["type"]: one["status"] for one in status.get("conditions", [])},
+    )
 
 
 def _refused(error: ApiException, item: Mapping[str, Any]) -> KubernetesError:
@@ -248,7 +257,8 @@ def _late(applied: Applied, timeout_s: float, standing: str) -> KubernetesError:
 
 def _ready(status: Mapping[str, Any]) -> bool:
     ready = _condition(status, "Ready").get("status") == "True"
-    return ready and status.get("modelStatus", {}).get("transitionStatus", "UpToDate") == "UpToDate"
+    answers = bool(status.get("address", {}).get("url") or status.get("url"))
+    return ready and answers and status.get("modelStatus", {}).get("transitionStatus", "UpToDate") == "UpToDate"
 
 
 def _standing(status: Mapping[str, Any]) -> str:

@@ -9,11 +9,13 @@ from tongues.core.errors import GateRefusedError, PreflightError
 from tongues.core.log_lines import run_id
 from tongues.core.meters import METER
 from tongues.core.recipe_file import dump_recipe
+from tongues.platform.kubernetes_api import namespace_here
 from tongues.stages import assemble as assembling
 from tongues.stages import evaluate as evaluating
 from tongues.stages import finetune as tuning
 from tongues.stages import gather as gathering
 from tongues.stages import generate as generating
+from tongues.stages import kserve as serving
 from tongues.stages import prepare as preparing
 from tongues.stages import register as registering
 from tongues.stages import run_journal
@@ -165,6 +167,23 @@ def promote(recipe: str, workspace: str, version: str, evaluation: str, *, decis
     METER.set("tongues_gate_decision", 1)
     say(promotion.sentence)
     return f"models:/{promotion.model}@champion"
+
+
+@step
+def serve(recipe: str, workspace: str, model: str, with_runtime: bool, *, state_path: str) -> str:
+    """The version on KServe, in the namespace of the run; returns where it answers and writes its state."""
+    given, place = _open(recipe, workspace)
+    made, ready = serving.serve_what_stands(
+        place,
+        model,
+        namespace=namespace_here(),
+        with_runtime=with_runtime,
+        registry=given.recipe.registry,
+    )
+    Path(state_path).write_text(serving.state_page(made, ready), encoding="utf-8")
+    version = made.registered.version
+    say(f"serve: {version.model} version {version.version} is ready at {ready.url}")
+    return ready.url
 
 
 @step

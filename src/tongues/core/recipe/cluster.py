@@ -16,6 +16,7 @@ StepName = Literal[
     "evaluate",
     "register",
     "promote",
+    "serve",
     "vary",
     "compare",
     "report",
