@@ -1,11 +1,13 @@
 """The step `serve`: a registered version in an object store goes to a Kubernetes API over HTTP."""
 
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+pytest.importorskip("kserve", reason="the KServe SDK is not installed: install tongues[kserve]")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
 
 from kserve_server import KServeServer, failed, loading, ready, stale
@@ -25,7 +27,8 @@ RUNTIME = "/apis/serving.kserve.io/v1alpha1/namespaces/team-a/servingruntimes/to
 class Shop:
     """A workspace on S3 and an MLflow that only the recipe names, with versions made by hand."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, empty_registry):
+        shutil.copy(empty_registry, folder / "registry.db")
         self.section = RegistrySection(model="tiny", tracking_uri=f"sqlite:///{folder}/registry.db")
         self.text = RECIPE.replace("{model: tiny}", f"{{model: tiny, tracking_uri: {self.section.tracking_uri}}}")
         place = Workspace("s3://tongues/work", say=lambda _: None)
@@ -59,12 +62,22 @@ def store():
         yield running
 
 
+@pytest.fixture(scope="module")
+def empty_registry(tmp_path_factory):
+    """An MLflow's database as MLflow makes it, which takes seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "registry.db"
+    Tracking(RegistrySection(model="tiny", tracking_uri=f"sqlite:///{path}"), path.parent)
+    return path
+
+
 @pytest.fixture
-def shop(store, tmp_path, monkeypatch):
+def shop(store, empty_registry, tmp_path, monkeypatch):
+    for item in store.client.list_objects_v2(Bucket="tongues").get("Contents", []):
+        store.client.delete_object(Bucket="tongues", Key=item["Key"])
     for name, value in store.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
-    return Shop(tmp_path)
+    return Shop(tmp_path, empty_registry)
 
 
 @pytest.fixture

@@ -102,9 +102,12 @@ RUN_RULES = {
     ("", "configmaps", "kfp-launcher", ("get",)),
     ("", "secrets", "mlpipeline-minio-artifact", ("get",)),
 }
-SERVE_RULES = {("serving.kserve.io", "inferenceservices", "", ("create", "get", "patch"))}
+SERVE_RULES = {
+    ("serving.kserve.io", kind, "", ("create", "get", "patch"))
+    for kind in ("inferenceservices", "llminferenceservices", "servingruntimes")
+}
 TRAIN_RULES = {
-    ("trainer.kubeflow.org", "trainjobs", "", ("create", "delete", "get")),
+    ("trainer.kubeflow.org", "trainjobs", "", ("create", "delete", "get", "list")),
     ("", "pods", "", ("get", "list")),
     ("", "pods/log", "", ("get",)),
 }
