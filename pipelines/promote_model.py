@@ -17,8 +17,8 @@ def build(pools: Pools) -> Any:
     @dsl.pipeline(
         name="promote-model",
         description=(
-            "Measure a registered version, move the alias champion to it if the gate agrees, and serve it where "
-            "that is asked for"
+            "Measure a registered version, move the alias champion to it if the gate agrees, and serve it "
+            "where that is asked for"
         ),
     )
     def promote_model(

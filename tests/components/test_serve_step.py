@@ -30,7 +30,9 @@ class Shop:
     def __init__(self, folder, empty_registry):
         shutil.copy(empty_registry, folder / "registry.db")
         self.section = RegistrySection(model="tiny", tracking_uri=f"sqlite:///{folder}/registry.db")
-        self.text = RECIPE.replace("{model: tiny}", f"{{model: tiny, tracking_uri: {self.section.tracking_uri}}}")
+        self.text = RECIPE.replace(
+            "{model: tiny}", f"{{model: tiny, tracking_uri: {self.section.tracking_uri}}}"
+        )
         place = Workspace("s3://tongues/work", say=lambda _: None)
         self.made = HandMade(place, folder)
         self.made.recipe = parse_recipe(self.text.encode(), where="test")
@@ -106,7 +108,13 @@ def test_promoted_version_is_applied_waited_for_and_told_of(shop, cluster, tmp_p
     assert service["spec"]["predictor"]["model"]["storageUri"] == f"{tuned.uri}/merged/"
     assert service["metadata"]["annotations"]["tongues.dev/version"] == "1"
     page = (tmp_path / "page.md").read_text()
-    for told in ("models:/tiny/1", tuned.manifest.digest(), "generation 1", "| Ready | True |", "tongues-vllm"):
+    for told in (
+        "models:/tiny/1",
+        tuned.manifest.digest(),
+        "generation 1",
+        "| Ready | True |",
+        "tongues-vllm",
+    ):
         assert told in page
     (tag,) = [tag for tag in shop.models.version("tiny", 1).tags if "endpoint" in tag]
     assert tag.endswith("team-a/tiny")
@@ -153,7 +161,10 @@ def test_alias_that_moves_while_the_step_waits_is_followed(shop, cluster, tmp_pa
     [
         ({"refuse": 403}, "pipeline.serve=true"),
         ({"statuses": (failed("InvalidSpec", reason="RuntimeNotRecognized"),)}, "--with-runtime"),
-        ({"statuses": (lambda generation: ready(generation) | {"url": "", "address": {}},)}, "not ready within"),
+        (
+            {"statuses": (lambda generation: ready(generation) | {"url": "", "address": {}},)},
+            "not ready within",
+        ),
     ],
     ids=["no right", "no runtime", "ready and without an address"],
 )

@@ -258,7 +258,9 @@ def _late(applied: Applied, timeout_s: float, standing: str) -> KubernetesError:
 def _ready(status: Mapping[str, Any]) -> bool:
     ready = _condition(status, "Ready").get("status") == "True"
     answers = bool(status.get("address", {}).get("url") or status.get("url"))
-    return ready and answers and status.get("modelStatus", {}).get("transitionStatus", "UpToDate") == "UpToDate"
+    return (
+        ready and answers and status.get("modelStatus", {}).get("transitionStatus", "UpToDate") == "UpToDate"
+    )
 
 
 def _standing(status: Mapping[str, Any]) -> str:

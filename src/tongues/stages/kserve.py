@@ -132,9 +132,7 @@ def serve_what_stands(
         KubernetesError: see `serve_on_kserve`.
     """
     while True:
-        made = render(
-            workspace, reference, namespace=namespace, with_runtime=with_runtime, registry=registry
-        )
+        made = render(workspace, reference, namespace=namespace, with_runtime=with_runtime, registry=registry)
         ready = serve_on_kserve(workspace, made, api=api)
         version = find_version(workspace, reference, registry).version
         if version == made.registered.version.version:

@@ -47,7 +47,9 @@ class Order:
         Raises:
             PreflightError: one is not of its type, or the file is not a compiled pipeline.
         """
-        known = self._compiled["root"].get("inputDefinitions", {}).get("parameters", {}) if self.further else {}
+        known = (
+            self._compiled["root"].get("inputDefinitions", {}).get("parameters", {}) if self.further else {}
+        )
         typed = {
             name: _typed(name, value, known.get(name, {}).get("parameterType", "STRING"))
             for name, value in self.further.items()

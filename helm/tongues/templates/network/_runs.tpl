@@ -17,7 +17,7 @@ spec:
   {{- end }}
   egress:
     {{- include "tongues.egressDns" .root | nindent 4 }}
-    {{- include "tongues.egressMlflow" .root | nindent 4 }}
+    {{- include "tongues.egressMlflow" (dict "root" .root "outside" (include "tongues.runs.outsideMlflow" .root)) | nindent 4 }}
     {{- include "tongues.egressServing" .root | nindent 4 }}
     {{- if .root.Values.follower.enabled }}
     - ports:
