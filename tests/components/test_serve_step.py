@@ -163,7 +163,7 @@ def test_alias_that_moves_while_the_step_waits_is_followed(shop, cluster, tmp_pa
         ({"statuses": (failed("InvalidSpec", reason="RuntimeNotRecognized"),)}, "--with-runtime"),
         (
             {"statuses": (lambda generation: ready(generation) | {"url": "", "address": {}},)},
-            "not ready within",
+            "ready and has no address",
         ),
     ],
     ids=["no right", "no runtime", "ready and without an address"],

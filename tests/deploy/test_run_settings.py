@@ -1,4 +1,4 @@
-"""What the compiled pipelines read in their namespace is what the chart puts there, or asks for, key by key."""
+"""What compiled pipelines read in their namespace is what the chart puts there or asks for, key by key."""
 
 import copy
 import os

@@ -194,13 +194,12 @@ class KServeApi:
 
 def _applied(item: Mapping[str, Any]) -> Applied:
     status, metadata = item.get("status", {}), item["metadata"]
-    url = status.get("address", {}).get("url") or status.get("url", "")
     return Applied(
         kind=item["kind"],
         name=metadata["name"],
         namespace=metadata["namespace"],
         generation=metadata.get("generation", 0),
-        url=url,
+        url=_url(status),
         conditions={one["type"]: one["status"] for one in status.get("conditions", [])},
     )
 
@@ -256,11 +255,16 @@ def _late(applied: Applied, timeout_s: float, standing: str) -> KubernetesError:
 
 
 def _ready(status: Mapping[str, Any]) -> bool:
-    ready = _condition(status, "Ready").get("status") == "True"
-    answers = bool(status.get("address", {}).get("url") or status.get("url"))
-    return (
-        ready and answers and status.get("modelStatus", {}).get("transitionStatus", "UpToDate") == "UpToDate"
-    )
+    model = status.get("modelStatus", {}).get("transitionStatus", "UpToDate")
+    return _says_ready(status) and bool(_url(status)) and model == "UpToDate"
+
+
+def _says_ready(status: Mapping[str, Any]) -> bool:
+    return _condition(status, "Ready").get("status") == "True"
+
+
+def _url(status: Mapping[str, Any]) -> str:
+    return str(status.get("address", {}).get("url") or status.get("url", ""))
 
 
 def _standing(status: Mapping[str, Any]) -> str:
@@ -270,6 +274,8 @@ def _standing(status: Mapping[str, Any]) -> str:
         if condition.get("status") in ("False", "Unknown"):
             said = ": ".join(filter(None, (condition.get("reason"), condition.get("message"))))
             return f"{name} is {condition['status']}{f', {said}' if said else ''}"[:300]
+    if _says_ready(status) and not _url(status):
+        return "it is ready and has no address yet"
     return "the new revision is loading"
 
 
