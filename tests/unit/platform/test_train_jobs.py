@@ -15,7 +15,7 @@ JOB = {
     "apiVersion": "trainer.kubeflow.org/v1alpha1",
     "kind": "TrainJob",
     "metadata": {"name": NAME, "namespace": "team-a", "labels": {QUEUE_LABEL: "gpu-queue"}},
-    "spec": {"runtimeRef": {"name": "torch-distributed"}},
+    "spec": {"runtimeRef": {"name": "tongues-torch"}},
 }
 DONE = Moment("Complete")
 
