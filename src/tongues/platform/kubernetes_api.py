@@ -68,8 +68,12 @@ class KubernetesApi:
         self._client, self._say, self._patience_s, self._wait = client, say, patience_s, wait
 
     @classmethod
-    def here(cls, say: Say) -> "KubernetesApi":
+    def here(cls, say: Say, *, patience_s: float = 900.0) -> "KubernetesApi":
         """With the access that this process has.
+
+        Args:
+            say: see the class.
+            patience_s: see the class.
 
         Raises:
             KubernetesError: it has none.
@@ -84,7 +88,7 @@ class KubernetesApi:
             raise KubernetesError(f"no access to a cluster ({error})", where="kubeconfig", fix=fix) from error
         access = Configuration.get_default_copy()
         access.retries = False  # tries are counted here, and told of
-        return cls(ApiClient(access), say)
+        return cls(ApiClient(access), say, patience_s=patience_s)
 
     def get(self, path: str, **query: str) -> dict[str, Any] | None:
         """An object; None where there is none."""

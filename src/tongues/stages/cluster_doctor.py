@@ -15,7 +15,7 @@ from tongues.platform.kfp_server import KfpServer
 from tongues.platform.mlflow_connection import reach
 from tongues.stages.doctor import Finding
 from tongues.stages.node_fit import pool_problem
-from tongues.stages.queue_quota import queue_findings
+from tongues.stages.queue_quota import queue_findings, runtime_findings
 from tongues.stages.remote_preflight import key_names
 
 OLDEST = (1, 32)
@@ -74,6 +74,7 @@ def examine_cluster(cluster: Cluster, asked: Questions) -> list[Finding]:
         ("storage class", lambda: _storage_class(cluster)),
         ("node pools", lambda: _pools(cluster, asked.recipe)),
         ("queues", lambda: queue_findings(cluster, asked.namespace, asked.recipe)),
+        ("runtimes", lambda: runtime_findings(cluster, asked.namespace, asked.recipe)),
         ("settings", lambda: _settings(cluster, asked)),
         ("kubeflow pipelines", lambda: _kfp(asked.kfp)),
         ("mlflow", lambda: _mlflow(asked.tracking_uri)),

@@ -22,7 +22,7 @@ from tongues.stages import run_journal
 from tongues.stages import translate as translating
 from tongues.stages.ablate import TABLE_NAME, ablate
 from tongues.stages.fan_out import Job, jobs
-from tongues.stages.finetune_nodes import finetune_where_it_belongs
+from tongues.stages.finetune_nodes import finetune_where_it_belongs, free_nodes
 from tongues.stages.given import Given, model_recipes, read_recipe
 from tongues.stages.model_reference import open_model
 from tongues.stages.preflight import preflight
@@ -214,8 +214,8 @@ def compare(recipe: str, workspace: str, evaluations: list[str], *, table_path: 
 
 @step
 def report(recipe: str, workspace: str, state: str, message: str, *, report_path: str) -> None:
-    """What became of the run: gathers the lines that its steps left, writes the report, tells it."""
-    _, place = _open(recipe, workspace)
+    """What became of the run: gathers the lines that its steps left, writes the report, frees its nodes."""
+    given, place = _open(recipe, workspace)
     done = run_journal.close(place.uri, run_id() or "local", state, message)
     Path(report_path).write_text(done.to_markdown(), encoding="utf-8")
     bad = [f"{entry.step} {entry.job}".strip() for entry in done.entries if entry.outcome != "succeeded"]
@@ -223,3 +223,4 @@ def report(recipe: str, workspace: str, state: str, message: str, *, report_path
         f"report: {done.state.lower()}, {len(done.entries)} steps"
         + (f", not done: {', '.join(bad)}" if bad else "")
     )
+    free_nodes(given.recipe, say)

@@ -267,3 +267,44 @@ def test_no_access_at_all_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(KubernetesError, match="no access to a cluster"):
         KubernetesApi.here(print)
+
+
+def labelled(name, run):
+    metadata = JOB["metadata"] | {"name": name, "labels": {"pipeline/runid": run}}
+    return JOB | {"metadata": metadata, "spec": {}}
+
+
+@pytest.fixture
+def jobs(monkeypatch, tmp_path):
+    def reach(server):
+        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig(tmp_path)))
+        return TrainJobs(KubernetesApi.here(lambda _: None, patience_s=0.0), "team-a", lambda _: None)
+
+    return reach
+
+
+def test_jobs_of_a_run_are_deleted_and_those_of_others_are_not(jobs):
+    with KubernetesServer([Moment()]) as server:
+        server.jobs |= {n: labelled(n, r) for n, r in (("a", "run-1"), ("b", "run-2"), ("c", "run-1"))}
+        assert jobs(server).delete_of_run("run-1") == ["a", "c"]
+        assert jobs(server).delete_of_run("run-1") == []
+        assert set(server.jobs) == {"b"}
+
+
+@pytest.mark.parametrize("condition", ["Complete", "Failed"])
+def test_job_of_a_run_that_has_ended_stays_to_be_looked_at(jobs, condition):
+    with KubernetesServer([Moment(condition)]) as server:
+        server.jobs["a"] = labelled("a", "run-1")
+        assert jobs(server).delete_of_run("run-1") == []
+        assert server.deleted == []
+
+
+def test_cluster_without_trainer_has_no_jobs_of_a_run(jobs):
+    with KubernetesServer(known=False) as server:
+        assert jobs(server).delete_of_run("run-1") == []
+
+
+def test_missing_right_to_list_is_told(jobs):
+    refuse = KubernetesServer(choose=lambda n, method, path: "403")
+    with refuse as server, pytest.raises(ApiRefusedError, match="GET was refused"):
+        jobs(server).delete_of_run("run-1")
