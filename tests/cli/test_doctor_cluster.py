@@ -81,14 +81,15 @@ def findings(**changes):
     from kubernetes.client import ApiClient, Configuration
 
     from tongues.core.recipe_file import parse_recipe
-    from tongues.platform.cluster import Cluster
+    from tongues.platform.kubernetes_api import KubernetesApi as Client
     from tongues.stages.cluster_doctor import Questions, examine_cluster
 
     objects = copy.deepcopy(SOUND) | changes.pop("objects", {})
     text = (ROOT / "recipes" / "quickstart.yaml").read_text() + changes.pop("pools", POOLS)
     given = parse_recipe(text.encode(), where="test")
     with KubernetesApi(objects={k: v for k, v in objects.items() if v is not None}, **changes) as api:
-        found = examine_cluster(Cluster(ApiClient(Configuration(host=api.url))), Questions("team-a", given))
+        client = Client(ApiClient(Configuration(host=api.url)), print, patience_s=0.0)
+        found = examine_cluster(client, Questions("team-a", given))
     assert all(method == "GET" or path.endswith("selfsubjectaccessreviews") for method, path in api.requests)
     return {finding.name: finding for finding in found}
 

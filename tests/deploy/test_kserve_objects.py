@@ -18,6 +18,7 @@ from tongues.core.errors import KubernetesError, ServingError
 from tongues.core.recipe import KServeSection, NodePoolSection, TolerationSection
 from tongues.platform import kserve_objects as objects
 from tongues.platform.kserve_api import KServeApi
+from tongues.platform.kubernetes_api import KubernetesApi
 
 needs_crds = pytest.mark.skipif(not CRDS.is_dir(), reason=f"needs CRDs in {CRDS}; set TONGUES_CRDS")
 POOL = NodePoolSection(
@@ -153,7 +154,7 @@ def test_rendered_objects_are_applied_and_a_misspelt_field_is_refused(tmp_path):
     with KServeServer(strict=True) as server:
         access = Configuration()
         access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
-        api = KServeApi(ApiClient(access), print)
+        api = KServeApi(KubernetesApi(ApiClient(access), print), print)
         for item in (
             objects.serving_runtime("adapter", "team-a"),
             objects.inference_service(*CASES["adapter"]),

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tongues.core.recipe import NodePoolSection, Recipe
-from tongues.platform.cluster import Cluster
+from tongues.platform.kubernetes_api import KubernetesApi
 from tongues.stages.doctor import Finding
 
 _API = "/apis/kueue.x-k8s.io/v1beta2"
 _TRAINER = "trainer.kubeflow.org/v1alpha1"
 
 
-def queue_findings(cluster: Cluster, namespace: str, recipe: Recipe | None) -> Iterator[Finding]:
+def queue_findings(cluster: KubernetesApi, namespace: str, recipe: Recipe | None) -> Iterator[Finding]:
     """One finding per step that asks for accelerators or names a queue, where the namespace has queues.
 
     A step fits if the ClusterQueue behind its LocalQueue, or behind any of the namespace where it names none,
@@ -40,14 +40,14 @@ def queue_findings(cluster: Cluster, namespace: str, recipe: Recipe | None) -> I
         yield _fits(step, pool, {name: _owned(queue, pool.accelerator) for name, queue in there.items()})
 
 
-def runtime_findings(cluster: Cluster, namespace: str, recipe: Recipe | None) -> Iterator[Finding]:
+def runtime_findings(cluster: KubernetesApi, namespace: str, recipe: Recipe | None) -> Iterator[Finding]:
     """Whether Trainer can make the TrainJob of a step that spreads over several nodes."""
     for step, pool in (recipe.node_pools if recipe else {}).items():
         if pool.nodes > 1:
             yield _runtime(cluster, namespace, step, pool)
 
 
-def _runtime(cluster: Cluster, namespace: str, step: str, pool: NodePoolSection) -> Finding:
+def _runtime(cluster: KubernetesApi, namespace: str, step: str, pool: NodePoolSection) -> Finding:
     whole = pool.runtime_kind == "ClusterTrainingRuntime"
     where = "clustertrainingruntimes" if whole else f"namespaces/{namespace}/trainingruntimes"
     listed = cluster.get(f"/apis/{_TRAINER}/{where}")
