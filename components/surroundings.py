@@ -8,6 +8,7 @@ from tongues.core.recipe import KEY_STEPS, KEYS, NodePoolSection
 METRICS_PORT = 9464
 _SETTINGS = {
     "mlflow-tracking-uri": "MLFLOW_TRACKING_URI",
+    "mlflow-workspace": "MLFLOW_WORKSPACE",
     "s3-endpoint-url": "AWS_ENDPOINT_URL_S3",
     "s3-region": "AWS_DEFAULT_REGION",
     "log-format": "TONGUES_LOG_FORMAT",

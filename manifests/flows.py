@@ -50,10 +50,12 @@ PARTIES = {
     "follower and door": of_release("follower"),
     "pipeline upload": of_release("upload"),
     "`helm test`": of_release("test"),
+    "`helm test` of runs": of_release("run-test"),
     "step of a run": Party((("pipelines.kubeflow.org/v2_component", "true"),)),
     "node of a TrainJob": Party((("jobset.sigs.k8s.io/jobset-name", "job"),)),
     "gateway": Party((("app", "envoy"),), "envoy-gateway-system"),
     "Prometheus": Party((("app", "prometheus"),), "monitoring"),
+    "Pushgateway": Party((("app", "pushgateway"),), "monitoring"),
     "KFP server": Party((("app", "ml-pipeline"),), "kubeflow"),
     "cluster's DNS": Party((("k8s-app", "kube-dns"),), "kube-system"),
     "other pod here": Party((("app", "shell"),)),
@@ -66,7 +68,9 @@ PORTS: dict[str, Sequence[Port]] = {
     "MLflow": ["http"],
     "served model": [8080],
     "follower and door": ["http", "metrics"],
-    "node of a TrainJob": [29500],
+    "step of a run": [9464],
+    "node of a TrainJob": [29500, 9464],
+    "Pushgateway": [9091],
     "KFP server": [8888],
     "cluster's DNS": [53],
     "any address": [443, 80],
@@ -181,6 +185,10 @@ network plug-in would. A cell names the ports that are open, by number or by the
 dash means none.
 
 TABLE
+
+Ports by number: 8080 is vLLM's; 9464 has the metrics of steps and of a TrainJob's first node, and 9091 takes
+their last values; at 29500 the nodes of a TrainJob meet (they reach each other on every port, since torch
+chooses more); 8888 is the API of Kubeflow Pipelines.
 
 The gateway, Prometheus, the KFP server and other pods are not the chart's, so nothing here keeps them from
 calling others; what they reach of ours is what our own policies let in. "Any address" stands for the object

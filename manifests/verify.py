@@ -15,6 +15,7 @@ from render import API_VERSIONS, ROOT, render
 
 HOOK = "helm.sh/hook"
 EXAMPLES = ROOT / "manifests" / "examples"
+PIPELINES = ROOT / "pipelines" / "compiled" / "kubernetes"
 
 
 def chart_objects(values: dict[str, Any], namespace: str) -> Iterator[dict[str, Any]]:
@@ -33,18 +34,11 @@ def example_objects(namespace: str) -> Iterator[dict[str, Any]]:
 
 
 def pipeline_objects(namespace: str) -> Iterator[dict[str, Any]]:
-    """The pipelines as Kubernetes objects.
-
-    Versions are left out: a server refuses one whose pipeline is not there, as in a dry run.
-    """
-    for file in sorted((ROOT / "pipelines" / "compiled").glob("*.yaml")):
-        name = next(yaml.safe_load_all(file.read_text(encoding="utf-8")))["pipelineInfo"]["name"]
-        yield {
-            "apiVersion": "pipelines.kubeflow.org/v2beta1",
-            "kind": "Pipeline",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {"displayName": name},
-        }
+    """The compiled pipelines and their versions, as they stand beside the compiled files."""
+    for file in sorted(PIPELINES.glob("*.yaml")):
+        for item in yaml.safe_load_all(file.read_text(encoding="utf-8")):
+            item["metadata"]["namespace"] = namespace
+            yield item
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from components.placement import Pools, light, resumed, uncached
 from components.promote.component import promote
 from components.register.component import register
 from components.report.component import report
+from components.serving_step import served_if
 
 
 def build(pools: Pools) -> Any:
@@ -26,19 +27,26 @@ def build(pools: Pools) -> Any:
     @dsl.pipeline(
         name="multilingual-tuning",
         description=(
-            "Translate, assemble, fine-tune, evaluate per language, register, promote if the gate agrees"
+            "Translate, assemble, fine-tune, evaluate per language, register, promote if the gate agrees, "
+            "and serve what was promoted where that is asked for"
         ),
     )
-    def multilingual_tuning(recipe: str, workspace: str) -> None:
+    def multilingual_tuning(
+        recipe: str, workspace: str, serve: bool = False, with_runtime: bool = False
+    ) -> None:
         """The whole road.
 
         Args:
             recipe: recipe as an s3:// URI, a path, or the YAML itself.
             workspace: s3:// prefix (or folder) that keeps every output by digest.
+            serve: put what was promoted on KServe; leave it off where a follower serves what is promoted.
+            with_runtime: with serve, add the ServingRuntime, for a namespace without the chart.
         """
         over = light(report(recipe=recipe, workspace=workspace), pools.get("report"))
         with dsl.ExitHandler(over, name="road"):
-            whole_road(recipe, workspace)
+            promoted = whole_road(recipe, workspace)
+            where = {"recipe": recipe, "workspace": workspace}
+            served_if(serve, promoted, with_runtime, where, pools)
 
     return multilingual_tuning
 

@@ -36,7 +36,12 @@ def secret(*keys):
     return {"metadata": {}, "data": dict.fromkeys(keys, "aHVudGVyMg==")}
 
 
+SPREAD = POOLS.replace("gpus: 4", "gpus: 4\n    nodes: 4\n    queue: gpu")
+RUNTIMES = "/apis/trainer.kubeflow.org/v1alpha1/clustertrainingruntimes"
+OWN_RUNTIMES = "/apis/trainer.kubeflow.org/v1alpha1/namespaces/team-a/trainingruntimes"
 SOUND = {
+    RUNTIMES: [{"metadata": {"name": "tongues-torch"}}, {"metadata": {"name": "torch-distributed"}}],
+    OWN_RUNTIMES: [],
     NS: {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}},
     "/apis/storage.k8s.io/v1/storageclasses": [
         {"metadata": {"name": "fast"}},
@@ -76,14 +81,15 @@ def findings(**changes):
     from kubernetes.client import ApiClient, Configuration
 
     from tongues.core.recipe_file import parse_recipe
-    from tongues.platform.cluster import Cluster
+    from tongues.platform.kubernetes_api import KubernetesApi as Client
     from tongues.stages.cluster_doctor import Questions, examine_cluster
 
     objects = copy.deepcopy(SOUND) | changes.pop("objects", {})
     text = (ROOT / "recipes" / "quickstart.yaml").read_text() + changes.pop("pools", POOLS)
     given = parse_recipe(text.encode(), where="test")
     with KubernetesApi(objects={k: v for k, v in objects.items() if v is not None}, **changes) as api:
-        found = examine_cluster(Cluster(ApiClient(Configuration(host=api.url))), Questions("team-a", given))
+        client = Client(ApiClient(Configuration(host=api.url)), print, patience_s=0.0)
+        found = examine_cluster(client, Questions("team-a", given))
     assert all(method == "GET" or path.endswith("selfsubjectaccessreviews") for method, path in api.requests)
     return {finding.name: finding for finding in found}
 
@@ -93,6 +99,13 @@ def test_a_sound_cluster_has_nothing_missing():
     assert [f.name for f in found.values() if not f.ok] == []
     assert found["kubernetes"].found == "v1.34.1" and found["storage class"].found == "standard"
     assert found["trainer.kubeflow.org/v1alpha1"].found.startswith("absent, only for")
+
+
+def test_a_job_over_several_nodes_that_fits_its_queue_has_nothing_missing():
+    found = findings(pools=SPREAD)
+    assert [f.name for f in found.values() if not f.ok] == []
+    assert "(4 nodes with 4 each)" in found["queue for finetune"].found
+    assert found["runtime for finetune"].found == "ClusterTrainingRuntime tongues-torch"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +150,36 @@ def test_a_sound_cluster_has_nothing_missing():
             "queue for finetune",
             "asks for 4 nvidia.com/gpu; the queues own: finetune 2",
             "lower node_pools.finetune.gpus to 2",
+        ),
+        (
+            {"pools": SPREAD, "objects": {"/apis/kueue.x-k8s.io/v1beta2/clusterqueues/finetune": queue(14)}},
+            "queue for finetune",
+            "asks for 16 nvidia.com/gpu (4 nodes with 4 each); the queues own: finetune 14",
+            "lower node_pools.finetune.nodes to 3",
+        ),
+        (
+            {"pools": SPREAD.replace("queue: gpu", "queue: gpus")},
+            "queue for finetune",
+            "no LocalQueue gpus in team-a; there are: gpu",
+            "set node_pools.finetune.queue",
+        ),
+        (
+            {"pools": SPREAD + "    runtime: tongues\n"},
+            "runtime for finetune",
+            "no ClusterTrainingRuntime tongues; there are: tongues-torch, torch-distributed",
+            "trainer.enabled",
+        ),
+        (
+            {"pools": SPREAD + "    runtime_kind: TrainingRuntime\n"},
+            "runtime for finetune",
+            "no TrainingRuntime tongues-torch; there are: none",
+            "trainer.enabled",
+        ),
+        (
+            {"pools": SPREAD, "objects": {RUNTIMES: None}},
+            "runtime for finetune",
+            "no trainer.kubeflow.org/v1alpha1",
+            "install Kubeflow Trainer",
         ),
         (
             {"objects": {"/apis/kueue.x-k8s.io/v1beta2/clusterqueues/finetune": None}},

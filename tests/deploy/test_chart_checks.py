@@ -35,6 +35,10 @@ def refusal(values: dict[str, Any], **options: Any) -> str:
             ["follower.references", "follower.servers", "follower.apiKeys", "follower.registry"],
         ),
         ({"mlflow": {"enabled": False}, "follower": FOLLOWER}, ["there is no MLflow"]),
+        (
+            {"mlflow": {"enabled": False}},
+            ["runs are told of no MLflow", "pipeline.settings.mlflowTrackingUri"],
+        ),
         ({"serving": {"adapter": {"enabled": False}}, "follower": FOLLOWER}, ["serving.adapter.enabled"]),
         ({"gateway": {"enabled": True}}, ["gateway.hostnames", "gateway.className", "nothing answers"]),
         ({"follower": FOLLOWER, "gateway": GATEWAY | {"tls": {}}}, ["gateway.tls.existingSecret is empty"]),
@@ -85,7 +89,9 @@ CLUSTER = """
 Namespace/: {metadata: {name: tongues}}
 StorageClass/: {items: CLASSES}
 Node/: {items: [{metadata: {labels: {pool: gpu}}}]}
-Secret/tongues-mlflow-auth: SECRET
+Secret/tongues-mlflow-auth: ITS_SECRET
+Secret/tongues-pipeline-mlflow: {data: {username: YQ==, ITS_KEY: YQ==}}
+Secret/tongues-pipeline-s3: {data: {AWS_ACCESS_KEY_ID: YQ==, AWS_SECRET_ACCESS_KEY: YQ==}}
 {{- end -}}
 """
 FOUND = '(index (include "tongues.testCluster" . | fromYaml) '
@@ -95,25 +101,26 @@ FOUND = '(index (include "tongues.testCluster" . | fromYaml) '
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Renders the chart as if a cluster held these objects: its calls of lookup read a template instead."""
 
-    def at_cluster(secret: bool = True, default_class: bool = True) -> None:
-        chart = tmp_path / f"{secret}{default_class}"
+    def at_cluster(secret: bool = True, default_class: bool = True, key: str = "password") -> None:
+        chart = tmp_path / f"{secret}{default_class}{key}"
         for file in (one for one in CHART.rglob("*") if one.is_file()):
             target = chart / file.relative_to(CHART)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read_bytes())
         looks = chart / "templates" / "_cluster.tpl"
         text = looks.read_text()
-        for call, key in (
+        for call, entry in (
             ('lookup "v1" "Namespace" "" .Release.Namespace', '"Namespace/"'),
             ('(lookup "v1" "Secret" $.Release.Namespace $name)', '(printf "Secret/%s" $name)'),
             ('(lookup "storage.k8s.io/v1" "StorageClass" "" "")', '"StorageClass/"'),
             ('(lookup "v1" "Node" "" "")', '"Node/"'),
         ):
             assert text.count(call) == 1
-            text = text.replace(call, f"{FOUND}{key})")
+            text = text.replace(call, f"{FOUND}{entry})")
         classes = '[{metadata: {annotations: {storageclass.kubernetes.io/is-default-class: "true"}}}]'
         found = CLUSTER.replace("CLASSES", classes if default_class else "[{metadata: {name: slow}}]")
-        looks.write_text(text + found.replace("SECRET", "{kind: Secret}" if secret else "{}"))
+        found = found.replace("ITS_KEY", key)
+        looks.write_text(text + found.replace("ITS_SECRET", "{kind: Secret}" if secret else "{}"))
         monkeypatch.setattr(render, "CHART", chart)
 
     return at_cluster
@@ -128,6 +135,16 @@ def test_checks_absent_secret_refused(cluster: Any) -> None:
     cluster(secret=False)
     assert "mlflow.auth.existingSecret names the Secret tongues-mlflow-auth" in refusal({})
     assert from_chart({"checks": {"cluster": False}}).items
+
+
+def test_checks_secret_of_runs_without_a_key_refused(cluster: Any) -> None:
+    cluster(key="passwort")
+    message = refusal({})
+    assert (
+        "pipeline.secrets.mlflow names the Secret tongues-pipeline-mlflow, which has no key password"
+        in message
+    )
+    assert from_chart({"pipeline": {"secrets": {"mlflow": False}}}).items
 
 
 def test_checks_no_default_storage_class_refused(cluster: Any) -> None:
@@ -155,5 +172,5 @@ def test_parts_switched_off_leave_no_trace() -> None:
     kinds = {item["kind"] for item in from_value_set("default").items}
     assert kinds == {
         *("Deployment", "NetworkPolicy", "PersistentVolumeClaim", "Pod", "Role", "RoleBinding"),
-        *("Service", "ServiceAccount", "ServingRuntime"),
+        *("ConfigMap", "Service", "ServiceAccount", "ServingRuntime"),
     }

@@ -12,6 +12,7 @@ FOLLOWER, UPLOAD, KFP = PARTIES["follower and door"], PARTIES["pipeline upload"]
 STEP, STEP_ELSEWHERE = PARTIES["step of a run"], PARTIES["step of another tenant"]
 TRAINER, STRANGER, DNS = PARTIES["node of a TrainJob"], PARTIES["other pod here"], PARTIES["cluster's DNS"]
 GATEWAY, PROMETHEUS, DATABASE = PARTIES["gateway"], PARTIES["Prometheus"], PARTIES["database"]
+RUN_TEST, PUSHGATEWAY = PARTIES["`helm test` of runs"], PARTIES["Pushgateway"]
 INTERNET, METADATA = PARTIES["any address"], PARTIES["cloud's metadata service"]
 
 
@@ -75,6 +76,10 @@ def test_mlflow_on_database_and_object_store_flows(target: Any, port: int, allow
         (UPLOAD, MLFLOW, "http", False),
         (UPLOAD, INTERNET, 443, False),
         (TEST, FOLLOWER, "http", True),
+        (RUN_TEST, MLFLOW, "http", True),
+        (RUN_TEST, INTERNET, 443, True),
+        (RUN_TEST, METADATA, 80, False),
+        (RUN_TEST, SERVED, 8080, False),
     ],
 )
 def test_full_flows(source: Any, target: Any, port: int | str, allowed: bool) -> None:
@@ -93,14 +98,37 @@ def test_full_flows(source: Any, target: Any, port: int | str, allowed: bool) ->
         (STEP, flows.Party(SERVED.labels, "other"), 8080, False),
         (STEP, flows.Party(FOLLOWER.labels, "other"), "http", False),
         (TRAINER, TRAINER, 29500, True),
+        (TRAINER, TRAINER, 41234, True),
         (TRAINER, flows.Party(TRAINER.labels, "other"), 29500, False),
         (flows.Party(TRAINER.labels, "other"), TRAINER, 29500, False),
         (STRANGER, TRAINER, 29500, False),
+        (STEP, TRAINER, 29500, False),
+        (TRAINER, SERVED, 8080, False),
+        (TRAINER, FOLLOWER, "http", False),
+        (PROMETHEUS, STEP, 9464, True),
+        (PROMETHEUS, TRAINER, 9464, True),
+        (PROMETHEUS, STEP, 8080, False),
+        (STRANGER, STEP, 9464, False),
+        (STEP, PUSHGATEWAY, 9091, False),
         (STEP_ELSEWHERE, SERVED, 8080, False),
     ],
 )
 def test_tenant_flows_end_at_its_namespace(source: Any, target: Any, port: int | str, allowed: bool) -> None:
     assert may_connect(from_value_set("multi-user-values.yaml"), source, target, port) is allowed
+
+
+@pytest.mark.parametrize("source", [STEP, TRAINER], ids=["step", "trainer"])
+def test_runs_push_their_last_values_where_a_gateway_is_named(source: Any) -> None:
+    held = {"networkPolicy": {"runs": {"enabled": True}}}
+    named = held | {"pipeline": {"settings": {"pushgatewayUrl": "http://pushgateway.monitoring.svc:9091"}}}
+    assert not may_connect(from_chart(held), source, PUSHGATEWAY, 9091)
+    assert may_connect(from_chart(named), source, PUSHGATEWAY, 9091)
+
+
+def test_runs_without_scrapers_let_nobody_in_but_trainers_each_other() -> None:
+    objects = from_chart({"networkPolicy": {"runs": {"enabled": True}, "metrics": {"from": []}}})
+    assert not may_connect(objects, PROMETHEUS, STEP, 9464)
+    assert may_connect(objects, TRAINER, TRAINER, 29500)
 
 
 def test_table_of_flows_is_that_of_the_render() -> None:

@@ -11,6 +11,7 @@ from chart_objects import CRDS, ROOT, Objects, from_value_set
 
 KUBERNETES = "1.34"
 EXAMPLES = sorted((ROOT / "manifests" / "examples").glob("*.yaml"))
+PIPELINES = sorted((ROOT / "pipelines" / "compiled" / "kubernetes").glob("*.yaml"))
 SERVED = [path for path in EXAMPLES if path.name.startswith("serve-")]
 
 needs_crds = pytest.mark.skipif(not CRDS.is_dir(), reason=f"needs CRDs in {CRDS}; set TONGUES_CRDS")
@@ -41,6 +42,26 @@ def test_custom_resources_strict_schema_valid(objects: Objects) -> None:
 def test_example_strict_schema_valid(path: Any) -> None:
     for item in yaml.safe_load_all(path.read_text()):
         assert crd_schemas.problems(item) == []
+
+
+@needs_crds
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
+def test_compiled_pipeline_objects_strict_schema_valid(path: Any) -> None:
+    items = list(yaml.load_all(path.read_text(), Loader=crd_schemas.YamlLoader))
+    assert [item["kind"] for item in items] == ["Pipeline", "PipelineVersion"]
+    assert {item["kind"]: crd_schemas.problems(item) for item in items} == {
+        "Pipeline": [],
+        "PipelineVersion": [],
+    }
+
+
+@needs_crds
+@pytest.mark.parametrize("kind", ["Pipeline", "PipelineVersion"])
+def test_compiled_pipeline_objects_misspelt_field_refused(kind: str) -> None:
+    items = yaml.load_all(PIPELINES[0].read_text(), Loader=crd_schemas.YamlLoader)
+    (item,) = (one for one in items if one["kind"] == kind)
+    item["spec"]["pipelinName"] = "x"
+    assert any("pipelinName" in problem for problem in crd_schemas.problems(item))
 
 
 @needs_crds

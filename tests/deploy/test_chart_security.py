@@ -103,11 +103,14 @@ RUN_RULES = {
     ("", "secrets", "mlpipeline-minio-artifact", ("get",)),
 }
 SERVE_RULES = {
-    ("serving.kserve.io", "inferenceservices", "", ("create", "get", "patch")),
+    *(
+        ("serving.kserve.io", kind, "", ("create", "get", "patch"))
+        for kind in ("inferenceservices", "llminferenceservices", "servingruntimes")
+    ),
     ("gateway.networking.k8s.io", "httproutes", "", ("get",)),
 }
 TRAIN_RULES = {
-    ("trainer.kubeflow.org", "trainjobs", "", ("create", "delete", "get")),
+    ("trainer.kubeflow.org", "trainjobs", "", ("create", "delete", "get", "list")),
     ("", "pods", "", ("get", "list")),
     ("", "pods/log", "", ("get",)),
 }

@@ -19,6 +19,7 @@ from tongues.core.recipe import CanarySection, KServeSection, NodePoolSection, T
 from tongues.platform import kserve_objects as objects
 from tongues.platform.kserve_api import KServeApi
 from tongues.platform.kserve_canary import Canary
+from tongues.platform.kubernetes_api import KubernetesApi
 
 needs_crds = pytest.mark.skipif(not CRDS.is_dir(), reason=f"needs CRDs in {CRDS}; set TONGUES_CRDS")
 POOL = NodePoolSection(
@@ -185,7 +186,7 @@ def strict_api():
     with KServeServer(strict=True) as server:
         access = Configuration()
         access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
-        yield KServeApi(ApiClient(access), print)
+        yield KServeApi(KubernetesApi(ApiClient(access), print), print)
 
 
 @pytest.mark.parametrize(

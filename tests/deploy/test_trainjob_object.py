@@ -17,7 +17,8 @@ needs_crds = pytest.mark.skipif(not chart_objects.CRDS.is_dir(), reason="needs C
 POOLS = {
     "least": "{nodes: 2}",
     "full": """{nodes: 4, gpus: 8, cpu: "64", memory: 512Gi, shared_memory: 64Gi, ephemeral_storage: 200Gi,
-      queue: gpu-queue, runtime: my-torch, timeout_s: 86400, node_selector: {pool: h100},
+      queue: gpu-queue, runtime: my-torch, runtime_kind: TrainingRuntime, timeout_s: 86400,
+      node_selector: {pool: h100},
       tolerations: [{key: nvidia.com/gpu, effect: NoSchedule}, {key: spot, operator: Equal, value: "1"}]}""",
 }
 
@@ -46,6 +47,23 @@ def test_rendered_job_keeps_the_rules_that_a_schema_does_not_check(job: dict[str
     reserved = ("PET_NNODES", "PET_NPROC_PER_NODE", "PET_NODE_RANK", "PET_MASTER_ADDR", "PET_MASTER_PORT")
     assert not [one for one in job["spec"]["trainer"]["env"] if one["name"] in reserved]
     assert "podTemplateOverrides" not in job["spec"] and "podSpecOverrides" not in job["spec"]
+
+
+def test_runtime_of_a_recipe_that_names_none_is_the_charts(tmp_path: Path) -> None:
+    ref = yaml.safe_load(render(tmp_path, POOLS["least"]))["spec"]["runtimeRef"]
+    (made,) = chart_objects.from_chart({"trainer": {"enabled": True}}).of(ref["kind"])
+    assert ref == {
+        "apiGroup": made["apiVersion"].partition("/")[0],
+        "kind": made["kind"],
+        "name": made["metadata"]["name"],
+    }
+
+
+def test_runtime_of_a_namespace_is_named_with_its_kind(tmp_path: Path) -> None:
+    ref = yaml.safe_load(render(tmp_path, POOLS["full"]))["spec"]["runtimeRef"]
+    assert (ref["kind"], ref["name"]) == ("TrainingRuntime", "my-torch")
+    tenant = chart_objects.from_chart({"trainer": {"enabled": True, "clusterWide": False}})
+    assert len(tenant.of(ref["kind"])) == 1
 
 
 @needs_crds

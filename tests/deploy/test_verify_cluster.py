@@ -17,6 +17,7 @@ case "$*" in
   "config current-context") [ -n "$NO_CONTEXT" ] && exit 1; echo kind-test ;;
   version*) echo '{"serverVersion": {"gitVersion": "v1.34.0"}}' ;;
   "get namespace"*) [ -z "$NO_NAMESPACE" ] ;;
+  *"get pipelines.pipelines.kubeflow.org/"*) [ -n "$PIPELINES" ] ;;
   *api-resources*) echo deployments.apps; echo services ;;
   *"-o name --selector"*) [ -n "$LEFT" ] && echo "$LEFT"; echo persistentvolumeclaim/tongues-mlflow ;;
   apply*) [ -z "$REFUSE" ] || case "$*" in *"$REFUSE"*) echo "no matches for kind" >&2; exit 1 ;; esac ;;
@@ -38,7 +39,7 @@ def bench(tmp_path: Path) -> Path:
 def verify(bench: Path, **changes: str) -> "subprocess.CompletedProcess[str]":
     env = {**os.environ, "CALLS": str(bench / "calls"), "VALUES": "helm/tongues/ci/no-gpu-values.yaml"}
     env |= {"KUBECTL": str(bench / "kubectl"), "HELM": str(bench / "helm"), "NAMESPACE": "trial"}
-    for name in ("APPLY", "NO_CONTEXT", "NO_NAMESPACE", "LEFT", "REFUSE"):
+    for name in ("APPLY", "NO_CONTEXT", "NO_NAMESPACE", "LEFT", "REFUSE", "PIPELINES"):
         env.pop(name, None)
     return subprocess.run([SCRIPT], env=env | changes, capture_output=True, text=True, check=False)
 
@@ -70,6 +71,19 @@ def test_verify_dry_run_shows_every_object_and_makes_none(bench: Path) -> None:
     assert not [
         line for line in calls(bench) if " create " in line or " delete " in line or "helm" in line.split()[0]
     ]
+
+
+def test_verify_versions_wait_for_pipelines_that_are_not_there(bench: Path) -> None:
+    done = verify(bench)
+    wanted = len(list((ROOT / "pipelines" / "compiled" / "kubernetes").glob("*.yaml")))
+    assert wanted and f"{wanted} versions of pipelines wait for their pipeline" in done.stdout
+    assert not [line for line in calls(bench) if " apply " in line and "-pipelineversion-" in line]
+
+
+def test_verify_versions_are_shown_where_their_pipelines_are(bench: Path) -> None:
+    done = verify(bench, PIPELINES="1")
+    assert "every object was accepted (dry run)" in done.stdout
+    assert [line for line in calls(bench) if " apply " in line and "-pipelineversion-" in line]
 
 
 def test_verify_absent_namespace_is_not_made_for_a_dry_run(bench: Path) -> None:
@@ -111,6 +125,7 @@ def test_objects_of_full_values_hold_every_kind_of_the_platform(tmp_path: Path) 
         "TrainJob",
         "ClusterQueue",
         "Pipeline",
+        "PipelineVersion",
         "HTTPRoute",
     }
 

@@ -14,6 +14,7 @@ from tests.tiny_versions import TinyVersions
 from tongues.core.recipe import RegistrySection
 from tongues.core.recipe_file import load_recipe
 from tongues.platform.kserve_api import KServeApi
+from tongues.platform.kubernetes_api import KubernetesApi
 from tongues.platform.tracking import Tracking
 from tongues.promotion import registry
 from tongues.serving.status import read_status
@@ -48,7 +49,12 @@ class Cluster:
         access = Configuration()
         access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
         self.waited = 0.0
-        self.api = KServeApi(ApiClient(access), self.lines.append, wait=self.wait, clock=lambda: self.waited)
+        self.api = KServeApi(
+            KubernetesApi(ApiClient(access), self.lines.append),
+            self.lines.append,
+            wait=self.wait,
+            clock=lambda: self.waited,
+        )
         self.follower = ClusterFollower(
             self.place, ["es@champion"], namespace="team-a", canary_url=self.vllm.url, api=self.api
         )

@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
 
 from kfp_api import KfpApi, Scene, pod_of
+from kubernetes_server import KubernetesServer, Moment
 from object_store import running_store
 
 pytestmark = pytest.mark.integration
@@ -87,12 +88,29 @@ def test_submit_watch_logs_runs_cancel(kfp):
     api.scenes = [RUNNING]
     code, third, _ = tongues(environment, "submit", "quickstart", "--upload")
     assert third["started"] and third["earlier"] == "FAILED" and not third["uploaded"]
-    code, ended, _ = tongues(environment, "cancel", third["run_id"])
+    code, ended, said = tongues(environment, "cancel", third["run_id"])
     assert (code, ended["state"], ended["asked"]) == (0, "CANCELED", True)
+    assert ended["train_jobs_deleted"] is None, "no cluster is known here"
+    assert (
+        f"kubectl delete trainjob -n {'team-a' if api.multi_user else 'kubeflow'} -l pipeline/runid=" in said
+    )
     code, ended, _ = tongues(environment, "cancel", third["run_id"])
     assert (code, ended["state"], ended["asked"]) == (0, "CANCELED", False)
     code, listed, _ = tongues(environment, "runs", "--state", "canceled", "--experiment", "tongues")
     assert [one["run_id"] for one in listed["runs"]] == [third["run_id"]]
+
+
+def test_cancel_deletes_the_trainjobs_of_its_run_and_no_others(kfp, tmp_path):
+    api, environment = kfp
+    api.scenes = [RUNNING]
+    _, first, _ = tongues(environment, "submit", "quickstart", "--upload", "-n", "team-a")
+    with KubernetesServer([Moment()]) as cluster:
+        for name, run in (("mine", first["run_id"]), ("other", "another-run")):
+            labels = {"pipeline/runid": run}
+            cluster.jobs[name] = {"metadata": {"name": name, "labels": labels}, "spec": {}}
+        environment |= {"KUBECONFIG": str(cluster.kubeconfig(tmp_path))}
+        code, ended, _ = tongues(environment, "cancel", first["run_id"], "-n", "team-a")
+    assert (code, ended["train_jobs_deleted"], cluster.deleted) == (0, ["mine"], ["mine"])
 
 
 def test_what_is_uploaded_is_the_recipe_with_all_it_names(kfp, store):

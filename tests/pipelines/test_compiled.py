@@ -106,6 +106,26 @@ def test_trying_again_waits_longer_each_time_and_no_step_hangs_for_ever():
     assert all(int(one["activeDeadlineSeconds"]) > 0 for one in executors.values())
 
 
+@pytest.mark.parametrize("name", ["multilingual_tuning", "promote_model"])
+def test_serving_is_left_out_unless_asked_for_and_comes_after_the_gate(name):
+    ir, platform = yaml.safe_load_all((ROOT / f"pipelines/compiled/{name}.yaml").read_text())
+    asked = ir["root"]["inputDefinitions"]["parameters"]
+    for switch in ("serve", "with_runtime"):
+        assert (asked[switch]["parameterType"], asked[switch]["defaultValue"]) == ("BOOLEAN", False)
+    road = ir["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    (behind,) = (task for task in road.values() if "condition" in task.get("triggerPolicy", {}))
+    assert behind["triggerPolicy"]["condition"].endswith("--serve'] == true")
+    assert behind["dependentTasks"] == ["promote"]
+    (step,) = ir["components"][behind["componentRef"]["name"]]["dag"]["tasks"].values()
+    assert step["componentRef"]["name"] == "comp-serve"
+    assert step["cachingOptions"] == {} and step["retryPolicy"]["maxRetryCount"] == 2
+    outputs = ir["components"]["comp-serve"]["outputDefinitions"]
+    assert outputs["artifacts"]["state"]["artifactType"]["schemaTitle"] == "system.Markdown"
+    assert outputs["parameters"]["Output"]["parameterType"] == "STRING"
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert int(executors["exec-serve"]["activeDeadlineSeconds"]) > 0
+
+
 def test_a_body_that_leans_on_its_module_is_caught(tmp_path):
     """The check above must be able to fail."""
     program = "import kfp\n\ndef bad(x: int) -> int:\n    return x + LIMIT\n"

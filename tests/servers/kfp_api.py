@@ -467,10 +467,17 @@ class _Handler(BaseHTTPRequestHandler):
             run["finished_at"] = "2026-11-22T03:40:00Z"
 
     def _check_parameters(self, given: dict[str, Any], version: dict[str, Any]) -> None:
-        """As the server does: a parameter that the pipeline lacks, or one left out, is refused."""
+        """As the server does: one that the pipeline lacks, one left out, one of another type is refused."""
         known = version["pipeline_spec"]["root"].get("inputDefinitions", {}).get("parameters", {})
-        if wrong := sorted(set(given) ^ set(known)):
-            raise _Refusal(400, f"Invalid input error: parameters do not match the pipeline: {wrong}")
+        if extra := sorted(set(given) - set(known)):
+            raise _Refusal(400, f"parameter(s) provided are not required by pipeline: {', '.join(extra)}")
+        for name, about in known.items():
+            if name not in given and "defaultValue" not in about and not about.get("isOptional"):
+                told = "is not optional, yet has neither default value nor user provided value"
+                raise _Refusal(400, f"parameter {name} {told}")
+            wanted = bool if about.get("parameterType") == "BOOLEAN" else str
+            if name in given and not isinstance(given[name], wanted):
+                raise _Refusal(400, f"input parameter {name} requires type {wanted.__name__}")
 
     def _new_pipeline(self, name: str, namespace: str) -> Any:
         self._authorise(namespace, "CreatePipeline")

@@ -134,7 +134,7 @@ class KServeServer:
         self.server.shutdown()
         self.server.server_close()
 
-    def kubeconfig(self, path: Path) -> Path:
+    def kubeconfig(self, path: Path, namespace: str = "") -> Path:
         """Write the access to it as kubectl keeps it."""
         cluster = {"server": f"http://127.0.0.1:{self.server.server_port}"}
         config = {
@@ -142,7 +142,9 @@ class KServeServer:
             "kind": "Config",
             "clusters": [{"name": "here", "cluster": cluster}],
             "users": [{"name": "me", "user": {"token": "t"}}],
-            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+            "contexts": [
+                {"name": "here", "context": {"cluster": "here", "user": "me", "namespace": namespace}}
+            ],
             "current-context": "here",
         }
         path.write_text(yaml.safe_dump(config))

@@ -223,6 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
         jobs, looks = self.cluster.jobs, self.cluster.looks
         if method == "POST":
             return self._create(json.loads(self.body))
+        if not name:
+            return {"kind": "TrainJobList", "items": [self._with_status(job) for job in self._labelled(jobs)]}
         job = self._kept(jobs, name, "trainjobs")
         if method == "DELETE":
             self.cluster.deleted.append(name)
@@ -235,6 +237,15 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refusal(404, f'trainjobs.trainer.kubeflow.org "{name}" not found')
         if moment.condition and looks[name] == len(self.cluster.moments) - 1:
             self.cluster.ended(job)
+        return self._with_status(job)
+
+    def _labelled(self, jobs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those that the selector of the request chooses."""
+        name, _, value = self.query.get("labelSelector", "").partition("=")
+        return [job for job in jobs.values() if job["metadata"].get("labels", {}).get(name) == value]
+
+    def _with_status(self, job: dict[str, Any]) -> dict[str, Any]:
+        moment = self.cluster.moment(job["metadata"]["name"])
         job["spec"]["suspend"] = moment.suspend
         held = {"type": "Suspended", "status": str(moment.suspend), "reason": "Suspended", "message": ""}
         ended = {

@@ -58,6 +58,9 @@
 {{- end -}}
 
 {{- define "tongues.pipelineProblems" -}}
+{{- if and .Values.pipeline.settings.create (not .Values.mlflow.enabled) (not (include "tongues.runs.outsideMlflow" .)) }}
+- pipeline.enabled is true, but runs are told of no MLflow: set pipeline.settings.mlflowTrackingUri, or mlflow.enabled=true.
+{{- end }}
 {{- with .Values.pipeline }}
 {{- if and .launcher.enabled (not .launcher.root) }}
 - pipeline.launcher.enabled is true, but pipeline.launcher.root is empty: set it to s3://BUCKET/PREFIX.

@@ -1,9 +1,19 @@
 {{/* What a look into the cluster shows. Where there is none (helm template), lookup finds nothing and nothing is said. */}}
 {{- define "tongues.clusterProblems" -}}
 {{- if lookup "v1" "Namespace" "" .Release.Namespace }}
+{{- $keys := .Files.Get "files/run-secrets.yaml" | fromYaml }}
 {{- range $value, $name := include "tongues.neededSecrets" . | fromYaml }}
-{{- if and $name (not (lookup "v1" "Secret" $.Release.Namespace $name)) }}
-- {{ $value }} names the Secret {{ $name }}, which is not in namespace {{ $.Release.Namespace }}: create it (helm/tongues/README.md says which keys), or correct the name.
+{{- if $name }}
+{{- $secret := (lookup "v1" "Secret" $.Release.Namespace $name) }}
+{{- if not $secret }}
+- {{ $value }} names the Secret {{ $name }}, which is not in namespace {{ $.Release.Namespace }}: create it (helm/tongues/README.md says which keys), or correct {{ $value }}.
+{{- else }}
+{{- range $key, $_ := index $keys $name }}
+{{- if not (hasKey (default dict $secret.data) $key) }}
+- {{ $value }} names the Secret {{ $name }}, which has no key {{ $key }}: add it, since steps of runs read it.
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if and .Values.mlflow.enabled (include "tongues.mlflow.makesClaim" .) (not .Values.mlflow.persistence.storageClass) }}
@@ -41,6 +51,10 @@ follower.apiKeys.existingSecret: {{ .apiKeys.existingSecret | quote }}
 follower.registry.existingSecret: {{ .registry.existingSecret | quote }}
 objectStore.existingSecret: {{ $.Values.objectStore.existingSecret | quote }}
 {{- end }}
+{{- end }}
+{{- if .Values.pipeline.enabled }}
+pipeline.secrets.mlflow: {{ ternary "tongues-pipeline-mlflow" "" .Values.pipeline.secrets.mlflow | quote }}
+pipeline.secrets.objectStore: {{ ternary "tongues-pipeline-s3" "" .Values.pipeline.secrets.objectStore | quote }}
 {{- end }}
 {{- if and .Values.gateway.enabled .Values.gateway.className }}
 gateway.tls.existingSecret: {{ .Values.gateway.tls.existingSecret | quote }}

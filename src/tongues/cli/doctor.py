@@ -52,13 +52,15 @@ def _look(
     import os
 
     from tongues.cli.opening import open_recipe
-    from tongues.platform.cluster import Cluster
+    from tongues.core.progress import say_on_stderr
+    from tongues.platform.kubernetes_api import KubernetesApi
     from tongues.stages.cluster_doctor import Questions, examine_cluster
 
     given = open_recipe(recipe).recipe if recipe else None
     tracking = (given.registry.tracking_uri if given else None) or os.environ.get("MLFLOW_TRACKING_URI", "")
     asked = Questions(namespace or "default", given, workspace, kfp, tracking)
-    place = Cluster.of_context(context)
+    # Whoever looks wants to hear that it is away, and not to wait until it is back.
+    place = KubernetesApi.here(say_on_stderr, context=context, patience_s=0.0)
     return f"Cluster {place.host}", examine_cluster(place, asked)
 
 

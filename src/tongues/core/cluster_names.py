@@ -1,4 +1,4 @@
-"""Names of the objects that a run's pods read in their namespace; the chart and its readers agree on them."""
+"""Names of the objects that a run finds on its cluster; the chart and its readers agree on them."""
 
 SETTINGS = "tongues-pipeline"
 """ConfigMap with addresses and the form of logs."""
@@ -11,3 +11,9 @@ STORE_SECRET = f"{SETTINGS}-s3"
 
 KEYS_SECRET = f"{SETTINGS}-engines"
 """Secret with a key for each variable that a recipe names in `api_key_env`."""
+
+TRAINING_RUNTIME = "tongues-torch"
+"""Runtime of Kubeflow Trainer that TrainJobs are made from, as the chart makes it (`trainer.name`)."""
+
+RUN_LABEL = "pipeline/runid"
+"""Label that Kubeflow Pipelines gives the pods of a run, and steps give what they start for it."""

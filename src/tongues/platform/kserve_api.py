@@ -1,27 +1,17 @@
-"""KServe objects on a cluster: applied server-side, watched until the right generation is ready.
-
-Requests go through the official client with the access that this process has; objects stay plain JSON. The
-KServe SDK's own client was read and not taken: it cannot apply, dry-run or fail early, and its wait sleeps
-before it looks.
-"""
+"""KServe objects on a cluster: applied server-side, watched until the right generation is ready."""
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tongues.core.errors import KubernetesError
 from tongues.core.progress import Say
 from tongues.platform import kserve_status
+from tongues.platform.kubernetes_api import ApiAwayError, ApiRefusedError, KubernetesApi
 
-if TYPE_CHECKING:
-    from kubernetes.client import ApiClient, ApiException
-
-MANAGER = "tongues"
 _PLURALS = {
     "InferenceService": "inferenceservices",
     "LLMInferenceService": "llminferenceservices",
@@ -29,10 +19,8 @@ _PLURALS = {
     "HTTPRoute": "httproutes",
 }
 _POLL_S = 2.0
-_TIMEOUT_S = (10.0, 60.0)
+_PATIENCE_S = 60.0
 _FIXES = {
-    401: "renew the credentials; in a pod: check that a service account token is mounted",
-    403: "give the service account this right; the chart does with pipeline.serve=true",
     409: "let its owner give the fields up, or take them over with --take-over",
     422: "correct the recipe's serving section",
     400: "use a KServe of the version the objects are for (0.20 or later), or correct the recipe",
@@ -48,10 +36,6 @@ _REASONS = {
 }
 
 
-class NotThereError(KubernetesError):
-    """There is no such object, though the cluster knows its kind."""
-
-
 @dataclass(frozen=True, slots=True)
 class Applied:
     """An object as the server holds it.
@@ -62,6 +46,7 @@ class Applied:
         namespace: of the object.
         generation: of the spec; what is waited for is a status of this one or a later one.
         url: where it answers; empty before it does.
+        conditions: of its controller, name to "True", "False" or "Unknown".
     """
 
     kind: str
@@ -69,13 +54,14 @@ class Applied:
     namespace: str
     generation: int
     url: str
+    conditions: Mapping[str, str]
 
 
 class KServeApi:
     """Requests about KServe objects to one API server.
 
     Args:
-        client: of the official package, with its access.
+        api: requests to the cluster.
         say: takes lines for the user.
         wait: what waits between two looks.
         clock: seconds that only go up.
@@ -83,13 +69,13 @@ class KServeApi:
 
     def __init__(
         self,
-        client: ApiClient,
+        api: KubernetesApi,
         say: Say,
         *,
         wait: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client, self._say, self._wait, self._clock = client, say, wait, clock
+        self._api, self._say, self._wait, self._clock = api, say, wait, clock
 
     @classmethod
     def here(cls, say: Say) -> KServeApi:
@@ -98,20 +84,7 @@ class KServeApi:
         Raises:
             KubernetesError: it has none.
         """
-        from kubernetes import config
-        from kubernetes.client import ApiClient, Configuration
-
-        try:
-            if os.environ.get("KUBERNETES_SERVICE_HOST"):
-                config.load_incluster_config()
-            else:
-                config.load_kube_config(os.environ.get("KUBECONFIG"))
-        except config.ConfigException as error:
-            fix = "run this in a pod, or where kubectl works; --render needs no cluster"
-            raise KubernetesError(f"no access to a cluster ({error})", where="kubeconfig", fix=fix) from error
-        access = Configuration.get_default_copy()
-        access.retries = False
-        return cls(ApiClient(access), say)
+        return cls(KubernetesApi.here(say, patience_s=_PATIENCE_S), say)
 
     def apply(self, item: Mapping[str, Any], *, dry_run: bool = False, take_over: bool = False) -> Applied:
         """Create or change an object server-side; unknown fields are refused, nothing else is touched.
@@ -125,10 +98,12 @@ class KServeApi:
             KubernetesError: a field belongs to somebody else, a right is missing, KServe is not installed, or
                 the object is not valid; nothing has changed.
         """
-        query = {"fieldManager": MANAGER, "fieldValidation": "Strict", "force": str(take_over).lower()}
-        if dry_run:
-            query["dryRun"] = "All"
-        return _applied(self._send("PATCH", item, query, body=item))
+        try:
+            return _applied(self._api.apply(_path(item), item, dry_run=dry_run, take_over=take_over))
+        except ApiRefusedError as error:
+            raise _refused(error, item) from error
+        except ApiAwayError as error:
+            raise KubernetesError(error.what, where=_name(item), fix=error.fix) from error
 
     def wait_ready(self, applied: Applied, item: Mapping[str, Any], *, timeout_s: float) -> Applied:
         """Wait until the server has this generation, or a later one, ready.
@@ -161,9 +136,9 @@ class KServeApi:
             item: its apiVersion, kind, name and namespace.
         """
         try:
-            return self._send("GET", item, {})
-        except NotThereError:
-            return None
+            return self._api.get(_path(item))
+        except ApiRefusedError as error:
+            raise _refused(error, item) from error
 
     def wait_seen(
         self, item: Mapping[str, Any], fit: Callable[[dict[str, Any]], bool], *, timeout_s: float
@@ -192,7 +167,7 @@ class KServeApi:
     ) -> Applied:
         started, told = self._clock(), ""
         while True:
-            current = self._send("GET", item, {})
+            current = self._look(item)
             seen = current.get("status", {}).get("observedGeneration", 0) >= applied.generation
             status = part(current.get("status", {}))
             if seen and (failure := kserve_status.failure(status)):
@@ -208,66 +183,42 @@ class KServeApi:
                 told = standing
             self._wait(_POLL_S)
 
-    def _send(
-        self,
-        method: str,
-        item: Mapping[str, Any],
-        query: Mapping[str, str],
-        body: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        from kubernetes.client import ApiException
-        from urllib3.exceptions import HTTPError
+    def _look(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        found = self.find(item)
+        if found is None:
+            raise KubernetesError("is gone", where=_name(item), fix="run the same again; see who deletes it")
+        return found
 
-        namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
-        path = f"/apis/{item['apiVersion']}/namespaces/{namespace}/{_PLURALS[item['kind']]}/{name}"
-        kind = "application/apply-patch+yaml" if body else "application/json"
-        try:
-            answer, _, _ = self._client.call_api(
-                path,
-                method,
-                query_params=list(query.items()),
-                header_params={"Accept": "application/json", "Content-Type": kind},
-                body=body,
-                auth_settings=["BearerToken"],
-                _preload_content=False,
-                _request_timeout=_TIMEOUT_S,
-            )
-            return dict(json.loads(answer.data))
-        except HTTPError as error:
-            host = self._client.configuration.host
-            what = f"the API server does not answer ({type(error).__name__})"
-            raise KubernetesError(what, where=host, fix="run the same again") from error
-        except ApiException as error:
-            raise _refused(error, item) from error
+
+def _path(item: Mapping[str, Any]) -> str:
+    namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+    return f"/apis/{item['apiVersion']}/namespaces/{namespace}/{_PLURALS[item['kind']]}/{name}"
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    return f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}"
 
 
 def _applied(item: Mapping[str, Any]) -> Applied:
     status, metadata = item.get("status", {}), item["metadata"]
-    url = status.get("address", {}).get("url") or status.get("url", "")
-    return Applied(item["kind"], metadata["name"], metadata["namespace"], metadata.get("generation", 0), url)
+    return Applied(
+        kind=item["kind"],
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        generation=metadata.get("generation", 0),
+        url=kserve_status.url(status),
+        conditions={one["type"]: one["status"] for one in status.get("conditions", [])},
+    )
 
 
-def _refused(error: ApiException, item: Mapping[str, Any]) -> KubernetesError:
-    where = f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}"
-    told = _told(error)
-    message = str(told.get("message") or error.reason)[:600]
-    if error.status == 404:
-        if told.get("details", {}).get("kind") == "namespaces":
-            return KubernetesError(message, where=where, fix="create the namespace, or name another one")
-        if told.get("details", {}).get("name"):
-            return NotThereError("is gone", where=where, fix="run the same again; see who deletes it")
-        what = f"the cluster knows no {item['apiVersion']} {item['kind']}"
-        return KubernetesError(what, where=where, fix="install KServe 0.20 or later with this kind")
-    what = f"refused ({error.status}): {message}"
-    return KubernetesError(what, where=where, fix=_FIXES.get(error.status, "run the same again"))
-
-
-def _told(error: ApiException) -> dict[str, Any]:
-    try:
-        told = json.loads(error.body or b"{}")
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
+def _refused(error: ApiRefusedError, item: Mapping[str, Any]) -> KubernetesError:
+    """The same in the words of who serves a model."""
+    if error.status != 404:
+        return KubernetesError(error.what, where=_name(item), fix=_FIXES.get(error.status, error.fix))
+    if error.details.get("kind") == "namespaces":
+        return KubernetesError(error.what, where=_name(item), fix="create the namespace, or name another one")
+    what = f"the cluster knows no {item['apiVersion']} {item['kind']}"
+    return KubernetesError(what, where=_name(item), fix="install KServe 0.20 or later with this kind")
 
 
 def _failed(applied: Applied, reason: str, said: str) -> KubernetesError:

@@ -14,9 +14,14 @@ def is_ready(live: Mapping[str, Any]) -> bool:
 
 
 def ready(status: Mapping[str, Any]) -> bool:
-    """Whether a status is that of a service which answers with what was asked for."""
-    stands = _condition(status, "Ready").get("status") == "True"
-    return bool(stands and status.get("modelStatus", {}).get("transitionStatus", "UpToDate") == "UpToDate")
+    """Whether a status is that of a service which answers, at an address, with what was asked for."""
+    model = status.get("modelStatus", {}).get("transitionStatus", "UpToDate")
+    return _says_ready(status) and bool(url(status)) and model == "UpToDate"
+
+
+def url(status: Mapping[str, Any]) -> str:
+    """Where a service answers; empty before it does."""
+    return str(status.get("address", {}).get("url") or status.get("url", ""))
 
 
 def whole(status: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -28,7 +33,11 @@ def canary(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """What is said of one canary, in the form in which the whole is told of."""
     told = next((dict(one) for one in status.get("canaryStatuses", []) if one.get("name") == name), {})
     condition = {"type": "Ready", "status": "True" if told.get("ready") else "Unknown"}
-    return {"conditions": [condition], "modelStatus": told.get("modelStatus", {})}
+    return {
+        "conditions": [condition],
+        "modelStatus": told.get("modelStatus", {}),
+        "url": url(status),  # a canary answers at the service's
+    }
 
 
 def failure(status: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -50,7 +59,13 @@ def standing(status: Mapping[str, Any]) -> str:
         if condition.get("status") in ("False", "Unknown"):
             said = ": ".join(filter(None, (condition.get("reason"), condition.get("message"))))
             return f"{name} is {condition['status']}{f', {said}' if said else ''}"[:300]
+    if _says_ready(status) and not url(status):
+        return "it is ready and has no address yet"
     return "the new revision is loading"
+
+
+def _says_ready(status: Mapping[str, Any]) -> bool:
+    return bool(_condition(status, "Ready").get("status") == "True")
 
 
 def _condition(status: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from tongues.core.cluster_names import RUN_LABEL
 from tongues.core.errors import KubernetesError, TrainingInterruptedError, TuningError
 from tongues.core.progress import Say
 from tongues.platform.kubernetes_api import KubernetesApi
@@ -74,6 +75,27 @@ class TrainJobs:
     def delete(self, name: str) -> bool:
         """Delete a job and its pods; whether there was one."""
         return self._api.delete(f"{self._jobs}/{name}")
+
+    def delete_of_run(self, run_id: str) -> list[str]:
+        """Delete the jobs of a pipeline run that have not ended, and with them their pods.
+
+        Those that have ended hold no node, and stay to be looked at.
+
+        Args:
+            run_id: of Kubeflow Pipelines; jobs bear it as a label.
+
+        Returns:
+            Names of those deleted.
+
+        Raises:
+            KubernetesError: the cluster refused, or is away.
+        """
+        found = self._api.get(self._jobs, labelSelector=f"{RUN_LABEL}={run_id}") or {}
+        names = [str(job["metadata"]["name"]) for job in found.get("items", []) if not _ended(job)]
+        for name in names:
+            self.delete(name)
+            self._say(f"TrainJob {name} of run {run_id} deleted; {_PRESERVED}")
+        return names
 
     def _ask_for(self, job: Mapping[str, Any], name: str) -> None:
         """Take up the job of that name; one that has ended makes room for a new one."""

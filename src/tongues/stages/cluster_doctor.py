@@ -9,13 +9,13 @@ from tongues.core.cluster_names import KEYS_SECRET, MLFLOW_SECRET, SETTINGS, STO
 from tongues.core.errors import KubernetesError, TonguesError
 from tongues.core.recipe import Recipe
 from tongues.platform import storage
-from tongues.platform.cluster import Cluster, NotAllowedError
 from tongues.platform.kfp_access import KfpAccess
 from tongues.platform.kfp_server import KfpServer
+from tongues.platform.kubernetes_api import KubernetesApi, NotAllowedError
 from tongues.platform.mlflow_connection import reach
 from tongues.stages.doctor import Finding
 from tongues.stages.node_fit import pool_problem
-from tongues.stages.queue_quota import queue_findings
+from tongues.stages.queue_quota import queue_findings, runtime_findings
 from tongues.stages.remote_preflight import key_names
 
 OLDEST = (1, 32)
@@ -61,7 +61,7 @@ class Questions:
     tracking_uri: str = ""
 
 
-def examine_cluster(cluster: Cluster, asked: Questions) -> list[Finding]:
+def examine_cluster(cluster: KubernetesApi, asked: Questions) -> list[Finding]:
     """Look for everything; only a cluster that does not answer at all ends it at once.
 
     Raises:
@@ -74,6 +74,7 @@ def examine_cluster(cluster: Cluster, asked: Questions) -> list[Finding]:
         ("storage class", lambda: _storage_class(cluster)),
         ("node pools", lambda: _pools(cluster, asked.recipe)),
         ("queues", lambda: queue_findings(cluster, asked.namespace, asked.recipe)),
+        ("runtimes", lambda: runtime_findings(cluster, asked.namespace, asked.recipe)),
         ("settings", lambda: _settings(cluster, asked)),
         ("kubeflow pipelines", lambda: _kfp(asked.kfp)),
         ("mlflow", lambda: _mlflow(asked.tracking_uri)),
@@ -92,7 +93,7 @@ def _looked(name: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
         return [Finding(name, False, error.what, error.fix)]
 
 
-def _version(cluster: Cluster) -> Finding:
+def _version(cluster: KubernetesApi) -> Finding:
     told = cluster.get("/version") or {}
     text = str(told.get("gitVersion", ""))
     match = re.match(r"v(\d+)\.(\d+)", text)
@@ -103,7 +104,7 @@ def _version(cluster: Cluster) -> Finding:
     return Finding("kubernetes", (int(match[1]), int(match[2])) >= OLDEST, text, fix)
 
 
-def _namespace(cluster: Cluster, namespace: str) -> Finding:
+def _namespace(cluster: KubernetesApi, namespace: str) -> Finding:
     fix = f"kubectl create namespace {namespace}; or name another with --namespace"
     try:
         there = cluster.get(f"/api/v1/namespaces/{namespace}")
@@ -115,7 +116,7 @@ def _namespace(cluster: Cluster, namespace: str) -> Finding:
     return Finding("namespace", True, f"{namespace}, pod security {level or 'not enforced'}", "")
 
 
-def _apis(cluster: Cluster) -> Iterator[Finding]:
+def _apis(cluster: KubernetesApi) -> Iterator[Finding]:
     groups = (cluster.get("/apis") or {}).get("groups") or []
     served = {version["groupVersion"] for group in groups for version in group["versions"]}
     for api, (product, fix) in _NEEDED.items():
@@ -124,7 +125,7 @@ def _apis(cluster: Cluster) -> Iterator[Finding]:
         yield Finding(api, True, "served" if api in served else f"absent, {use}", "")
 
 
-def _rights(cluster: Cluster, namespace: str) -> Iterator[Finding]:
+def _rights(cluster: KubernetesApi, namespace: str) -> Iterator[Finding]:
     for verb, group, resource, sub in _RIGHTS:
         what = f"{verb} {resource}" + (f"/{sub}" if sub else "")
         may = cluster.may(verb, resource, namespace, group=group, subresource=sub)
@@ -135,7 +136,7 @@ def _rights(cluster: Cluster, namespace: str) -> Iterator[Finding]:
         yield Finding(f"right: {what}", may, "granted" if may else "not granted", fix)
 
 
-def _storage_class(cluster: Cluster) -> Iterator[Finding]:
+def _storage_class(cluster: KubernetesApi) -> Iterator[Finding]:
     classes = cluster.items("/apis/storage.k8s.io/v1/storageclasses")
     names = sorted(one["metadata"]["name"] for one in classes)
     defaults = [
@@ -150,7 +151,7 @@ def _storage_class(cluster: Cluster) -> Iterator[Finding]:
     yield Finding("storage class", bool(defaults), found, fix)
 
 
-def _pools(cluster: Cluster, recipe: Recipe | None) -> Iterator[Finding]:
+def _pools(cluster: KubernetesApi, recipe: Recipe | None) -> Iterator[Finding]:
     if recipe is None or not recipe.node_pools:
         return
     nodes = cluster.items("/api/v1/nodes")
@@ -160,7 +161,7 @@ def _pools(cluster: Cluster, recipe: Recipe | None) -> Iterator[Finding]:
         yield Finding(f"node_pools.{step}", not what, what or "a node takes it", scale)
 
 
-def _settings(cluster: Cluster, asked: Questions) -> Iterator[Finding]:
+def _settings(cluster: KubernetesApi, asked: Questions) -> Iterator[Finding]:
     path = f"/api/v1/namespaces/{asked.namespace}"
     settings = cluster.get(f"{path}/configmaps/{SETTINGS}")
     fix = "install the chart in this namespace, or make it: docs/how-to/bring-your-cluster.md"

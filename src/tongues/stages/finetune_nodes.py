@@ -3,8 +3,12 @@
 import os
 from typing import Any
 
+from tongues.core.cluster_names import RUN_LABEL
 from tongues.core.errors import KubernetesError, PreflightError, RecipeError, TuningError
 from tongues.core.images import CUDA
+from tongues.core.log_lines import run_id
+from tongues.core.progress import Say
+from tongues.core.recipe import Recipe
 from tongues.platform import storage
 from tongues.platform.kubernetes_api import KubernetesApi, in_cluster, namespace_here
 from tongues.platform.train_jobs import TrainJobs
@@ -59,6 +63,39 @@ def _made(given: Given, workspace: Workspace, dataset: Output, base: Output) -> 
             "the TrainJob is complete and left no output", where=workspace.uri_of(folder), fix=fix
         )
     return done
+
+
+def free_nodes(recipe: Recipe, say: Say) -> list[str]:
+    """Delete what this pipeline run still has on other nodes: names of its TrainJobs that had not ended.
+
+    The last step of a run calls it, whatever became of the others. A recipe that spreads nothing has no such
+    jobs, and its run may have no right to look for them.
+
+    Raises:
+        KubernetesError: the cluster refused, or was away for too long; they hold their nodes.
+    """
+    pool = recipe.node_pools.get("finetune")
+    if pool is None or pool.nodes == 1 or not (run_id() and _POD_ENV in os.environ):
+        return []
+    return TrainJobs(KubernetesApi.here(say), namespace_here(), say).delete_of_run(run_id())
+
+
+def free_nodes_of(run: str, namespace: str, say: Say) -> list[str]:
+    """Delete what a pipeline run has on other nodes, from outside, with kubectl's access.
+
+    Args:
+        run: its identifier.
+        namespace: of its pods.
+        say: takes lines for the user.
+
+    Raises:
+        KubernetesError: no access, refused or away; the fix is the command that does it.
+    """
+    try:
+        return TrainJobs(KubernetesApi.here(say, patience_s=0.0), namespace, say).delete_of_run(run)
+    except KubernetesError as error:
+        fix = f"kubectl delete trainjob -n {namespace} -l {RUN_LABEL}={run}"
+        raise KubernetesError(error.what, where=error.where, fix=fix) from error
 
 
 def rendered(given: Given, workspace_uri: str, *, namespace: str) -> dict[str, Any]:

@@ -12,12 +12,11 @@ from tongues.platform import kserve_objects as objects
 from tongues.platform import storage
 from tongues.platform.kserve_api import Applied, KServeApi
 from tongues.platform.kserve_canary import Canary, keeping_name, same_revision
-from tongues.platform.model_versions import ModelVersion
 from tongues.platform.tracking import Tracking
 from tongues.promotion.records import ENDPOINT_TAG
 from tongues.serving.vllm_command import max_rank
 from tongues.stages.kserve_rollout import by_canary
-from tongues.stages.serve import Registered, chosen, open_registered
+from tongues.stages.serve import Registered, chosen, find_version, open_registered
 from tongues.stages.serving_mode import Choice, Mode
 from tongues.stages.weights import ADAPTER, weights_uri
 from tongues.stages.workspace import Workspace
@@ -30,10 +29,12 @@ class Rendering:
     Args:
         registered: what they serve.
         items: a ServingRuntime where one was asked for, then the service.
+        registry: where the version is kept.
     """
 
     registered: Registered
     items: Sequence[dict[str, Any]]
+    registry: RegistrySection
 
     @property
     def service(self) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def render(
     namespace: str,
     adapter: bool | None = None,
     with_runtime: bool = False,
+    registry: RegistrySection | None = None,
 ) -> Rendering:
     """The objects that serve a registered version; its files are checked as for a local server.
 
@@ -57,12 +59,13 @@ def render(
         namespace: on the cluster.
         adapter: base with adapter, or merged weights; the recipe decides when None.
         with_runtime: add the chart's ServingRuntime, for a namespace without the chart.
+        registry: of a recipe, which may name an MLflow; that of the environment when None.
 
     Raises:
         ServingError: the version lies where no pod can read it, or has a name that KServe does not take.
         SignatureError: not signed where it must be, or not what was signed.
     """
-    registered = open_registered(workspace, reference)
+    registered = open_registered(workspace, reference, registry)
     section = registered.recipe.serving.kserve
     choice = chosen(registered, adapter, lambda: _by_pool(section))
     workspace.say(f"serve {registered.version.model}: {choice}")
@@ -73,7 +76,8 @@ def render(
     objects.check(model)
     make = objects.inference_service if section.kind == "InferenceService" else objects.llm_inference_service
     runtime = [objects.serving_runtime(choice.mode, namespace)] if with_runtime else []
-    return Rendering(registered, [*runtime, make(model, section)])
+    kept = registry or RegistrySection(model=registered.version.model)
+    return Rendering(registered, [*runtime, make(model, section)], kept)
 
 
 def serve_on_kserve(
@@ -110,8 +114,66 @@ def serve_on_kserve(
     service = _next(workspace, rendering, api, live, canary_url, take_over)
     timeout_s = rendering.registered.recipe.serving.ready_timeout_s
     ready = api.wait_ready(api.apply(service, take_over=take_over), service, timeout_s=timeout_s)
-    _remember(workspace, rendering.registered.version, service, ready)
+    _remember(workspace, rendering, service, ready)
     return ready
+
+
+def serve_what_stands(
+    workspace: Workspace,
+    reference: str,
+    *,
+    namespace: str,
+    with_runtime: bool,
+    registry: RegistrySection,
+    api: KServeApi | None = None,
+) -> tuple[Rendering, Applied]:
+    """Serve what a reference stands for, and again where it has moved on while that became ready.
+
+    Two runs that promote one after the other then end with the later version, whichever waits longer.
+
+    Args:
+        workspace: see `render`.
+        reference: see `render`.
+        namespace: see `render`.
+        with_runtime: see `render`.
+        registry: of the recipe.
+        api: see `serve_on_kserve`.
+
+    Raises:
+        ServingError: see `render`.
+        KubernetesError: see `serve_on_kserve`.
+    """
+    while True:
+        made = render(workspace, reference, namespace=namespace, with_runtime=with_runtime, registry=registry)
+        ready = serve_on_kserve(workspace, made, api=api)
+        version = find_version(workspace, reference, registry).version
+        if version == made.registered.version.version:
+            return made, ready
+        workspace.say(f"serve {ready.name}: {reference} is version {version} by now; serving that")
+
+
+def state_page(rendering: Rendering, ready: Applied) -> str:
+    """What serves a version, and in what state, as a page of the KFP UI."""
+    version, spec = rendering.registered.version, rendering.service["spec"]
+    predictor = spec.get("predictor", {})
+    facts = {
+        "model": f"models:/{version.model}/{version.version}",
+        "manifest": rendering.registered.tuned.manifest.digest(),
+        "object": f"{ready.kind} {ready.namespace}/{ready.name}, generation {ready.generation}",
+        "runtime": predictor.get("model", {}).get("runtime", "the kind's own"),
+        "replicas": predictor.get("minReplicas", spec.get("replicas")),
+        "endpoint": ready.url,
+    }
+    lines = [f"| {name} | {value} |" for name, value in facts.items()]
+    states = [f"| {name} | {state} |" for name, state in sorted(ready.conditions.items())]
+    return "\n".join(
+        [
+            f"# {version.model} version {version.version} is served\n",
+            *("| what | |", "| --- | --- |", *lines, ""),
+            *("| condition | status |", "| --- | --- |", *states, ""),
+            f"Ask it: `curl {ready.url}/v1/models`\n",
+        ]
+    )
 
 
 def _next(
@@ -160,11 +222,10 @@ def _served(registered: Registered, namespace: str, choice: Choice) -> objects.S
     )
 
 
-def _remember(
-    workspace: Workspace, version: ModelVersion, service: Mapping[str, Any], ready: Applied
-) -> None:
+def _remember(workspace: Workspace, rendering: Rendering, service: Mapping[str, Any], ready: Applied) -> None:
     """Note on the version what serves it, and take the note from the version that it served before."""
-    models = Tracking(RegistrySection(model=version.model), workspace.local).models
+    version = rendering.registered.version
+    models = Tracking(rendering.registry, workspace.local).models
     tag = f"{ENDPOINT_TAG}{ready.namespace}/{ready.name}"
     note = {"generation": ready.generation, "sha256": digest_value(service), "url": ready.url}
     models.tag_version(version.model, version.version, {tag: json.dumps(note, sort_keys=True)})

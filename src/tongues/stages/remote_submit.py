@@ -27,7 +27,8 @@ class Order:
         experiment: experiment the run is listed under.
         run_name: beginning of the run's name.
         service_account: whose rights the pods have; the server's default when empty.
-        further: parameters of the pipeline beside recipe and workspace, such as model.
+        further: parameters of the pipeline beside recipe and workspace, such as model, as they are written
+            down: serve=true is a truth value where the pipeline has it as one.
     """
 
     pipeline: Path
@@ -40,9 +41,20 @@ class Order:
     further: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def parameters(self) -> dict[str, str]:
-        """Of the pipeline."""
-        return {"recipe": self.recipe, "workspace": self.workspace, **self.further}
+    def parameters(self) -> dict[str, Any]:
+        """Of the pipeline, each of the type that it has there.
+
+        Raises:
+            PreflightError: one is not of its type, or the file is not a compiled pipeline.
+        """
+        known = (
+            self._compiled["root"].get("inputDefinitions", {}).get("parameters", {}) if self.further else {}
+        )
+        typed = {
+            name: _typed(name, value, known.get(name, {}).get("parameterType", "STRING"))
+            for name, value in self.further.items()
+        }
+        return {"recipe": self.recipe, "workspace": self.workspace, **typed}
 
     @property
     def token(self) -> str:
@@ -57,9 +69,14 @@ class Order:
         Raises:
             PreflightError: it is not a compiled pipeline.
         """
+        return str(self._compiled["pipelineInfo"]["name"])
+
+    @property
+    def _compiled(self) -> dict[str, Any]:
         try:
             documents = YAML(typ="safe", pure=True).load_all(self.pipeline.read_text(encoding="utf-8"))
-            return str(next(iter(documents))["pipelineInfo"]["name"])
+            compiled = dict(next(iter(documents)))
+            return compiled | {"pipelineInfo": dict(compiled["pipelineInfo"]), "root": dict(compiled["root"])}
         except Exception as error:  # the parser raises classes of many kinds
             problem = f"not a compiled pipeline ({type(error).__name__})"
             raise PreflightError(
@@ -70,6 +87,18 @@ class Order:
     def version_name(self) -> str:
         """Name that changes with the pipeline's content only."""
         return f"{self.pipeline_name}-{digest_file(self.pipeline)[:VERSION_CHARACTERS]}"
+
+
+_TRUTH = {"true": True, "false": False}
+
+
+def _typed(name: str, value: str, kind: str) -> str | bool:
+    """The value as the server takes it; KFP converts none of its own."""
+    if kind != "BOOLEAN":
+        return value
+    if value not in _TRUTH:
+        raise PreflightError([f"{name}: {value!r} is not true or false"], where="--set", fix=f"{name}=true")
+    return _TRUTH[value]
 
 
 @dataclass(frozen=True)
@@ -126,15 +155,15 @@ def schedule(server: KfpServer, order: Order, every: str) -> Recurring:
         every: see `trigger_of`.
 
     Raises:
-        PreflightError: `every` cannot be read.
+        PreflightError: `every` or a parameter cannot be read.
     """
-    trigger = trigger_of(every)
+    trigger, parameters = trigger_of(every), order.parameters
     name = f"{order.run_name}-{digest_value([order.token, trigger])[:VERSION_CHARACTERS]}"
     version = server.version(order.pipeline_name, order.version_name, order.pipeline.read_bytes())
     recurring, made = server.schedule(
         version,
         name,
-        order.parameters,
+        parameters,
         trigger=trigger,
         experiment_id=server.experiment(order.experiment),
         service_account=order.service_account,
@@ -152,7 +181,11 @@ def submit(server: KfpServer, order: Order, *, again: bool = False) -> Submissio
         server: the server.
         order: what is to run.
         again: start another one whatever is there.
+
+    Raises:
+        PreflightError: a parameter is not of the pipeline's type.
     """
+    parameters = order.parameters
     name = f"{order.run_name}-{order.token}"
     earlier = list(server.runs(name=order.token))
     alive = next((run for run in earlier if run.state not in ("FAILED", "CANCELED", "CANCELING")), None)
@@ -163,7 +196,7 @@ def submit(server: KfpServer, order: Order, *, again: bool = False) -> Submissio
     run = server.start(
         version,
         f"{name}-{len(earlier) + 1}" if earlier else name,
-        order.parameters,
+        parameters,
         experiment_id=server.experiment(order.experiment),
         service_account=order.service_account,
     )

@@ -87,17 +87,27 @@ def note(workspace: str, run_id: str, entry: Entry, say: Say) -> None:
 def close(workspace: str, run_id: str, state: str, message: str) -> RunReport:
     """Gather what the steps left into one report, and take the lines away.
 
+    Whoever closes it again, as a step that is tried again does, finds in it what the first one gathered.
+
     Raises:
         StorageError: the workspace cannot be read or written.
     """
     folder = storage.join(workspace, RUNS, run_id)
     names = sorted(name for name in storage.list_names(folder) if name.endswith(".json"))
     found = [storage.read_bytes(storage.join(folder, name)) for name in names]
-    report = RunReport(run_id, state, message, tuple(_entries([one for one in found if one])))
-    storage.write_bytes(storage.join(workspace, RUNS, f"{run_id}.json"), canonical_json(report.as_dict()))
+    uri = storage.join(workspace, RUNS, f"{run_id}.json")
+    gathered = {(one.step, one.job): one for one in _gathered(uri) + _entries([one for one in found if one])}
+    report = RunReport(run_id, state, message, tuple(gathered[key] for key in sorted(gathered)))
+    storage.write_bytes(uri, canonical_json(report.as_dict()))
     for name in names:
         storage.remove_file(storage.join(folder, name))
     return report
+
+
+def _gathered(uri: str) -> list[Entry]:
+    """The entries of a report that is there."""
+    there = storage.read_bytes(uri)
+    return [Entry(**one) for one in json.loads(there)["entries"]] if there else []
 
 
 def _entries(lines: Sequence[bytes]) -> list[Entry]:

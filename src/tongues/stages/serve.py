@@ -37,9 +37,11 @@ class Registered:
     recipe: Recipe
 
 
-def open_registered(workspace: Workspace, reference: str) -> Registered:
+def open_registered(
+    workspace: Workspace, reference: str, section: RegistrySection | None = None
+) -> Registered:
     """Find a version, fetch its files and check every one; see `serve` for the errors."""
-    version = find_version(workspace, reference)
+    version = find_version(workspace, reference, section)
     tuned = workspace.open(model_of_weights(version.uri))
     base = workspace.open(version.tags["tongues.base_uri"])
     recipe = load_recipe(tuned.folder / RECIPE_NAME)
@@ -108,10 +110,19 @@ def serve(
     return _started(workspace, plans, settings, detach)
 
 
-def find_version(workspace: Workspace, reference: str) -> ModelVersion:
-    """The version a reference stands for, in the MLflow of the environment or of the workspace."""
+def find_version(
+    workspace: Workspace, reference: str, section: RegistrySection | None = None
+) -> ModelVersion:
+    """The version a reference stands for.
+
+    Args:
+        workspace: whose MLflow is asked where nothing names another.
+        reference: MODEL@ALIAS or MODEL/VERSION.
+        section: of a recipe, which may name an MLflow; that of the environment when None.
+    """
     model = reference.removeprefix("models:/").split("@")[0].split("/")[0]
-    return registry.resolve(Tracking(RegistrySection(model=model), workspace.local), reference)
+    kept_in = section or RegistrySection(model=model)
+    return registry.resolve(Tracking(kept_in, workspace.local), reference)
 
 
 def stop(workspace: Workspace, name: str | None = None) -> list[Endpoint]:

@@ -18,6 +18,7 @@ from tongues import __version__
 from tongues.core.errors import GateRefusedError, ProblemsError, TonguesError, TrainingInterruptedError
 from tongues.core.log_lines import MARK, log_line, run_id, trace_id
 from tongues.core.meters import METER
+from tongues.core.progress import Say
 from tongues.platform.metrics_port import shown
 from tongues.platform.pipelines import FAILURE_ENV
 from tongues.stages.run_journal import Entry, note
@@ -44,6 +45,21 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return run
+
+
+@contextmanager
+def measured(name: str, model: str, told: Say) -> Iterator[None]:
+    """Show what a process of a step measures, where that is not the step's own process.
+
+    Args:
+        name: stands where the step's name would: what both push would else replace each other.
+        model: registered name.
+        told: takes a line where the port or the gateway does not work.
+    """
+    METER.begin(name, model)
+    METER.set("tongues_step_info", 1, run_id=run_id(), trace_id=trace_id(), version=__version__)
+    with shown(METER, told):
+        yield
 
 
 @contextmanager

@@ -9,18 +9,20 @@ from tongues.core.errors import GateRefusedError, PreflightError
 from tongues.core.log_lines import run_id
 from tongues.core.meters import METER
 from tongues.core.recipe_file import dump_recipe
+from tongues.platform.kubernetes_api import namespace_here
 from tongues.stages import assemble as assembling
 from tongues.stages import evaluate as evaluating
 from tongues.stages import finetune as tuning
 from tongues.stages import gather as gathering
 from tongues.stages import generate as generating
+from tongues.stages import kserve as serving
 from tongues.stages import prepare as preparing
 from tongues.stages import register as registering
 from tongues.stages import run_journal
 from tongues.stages import translate as translating
 from tongues.stages.ablate import TABLE_NAME, ablate
 from tongues.stages.fan_out import Job, jobs
-from tongues.stages.finetune_nodes import finetune_where_it_belongs
+from tongues.stages.finetune_nodes import finetune_where_it_belongs, free_nodes
 from tongues.stages.given import Given, model_recipes, read_recipe
 from tongues.stages.model_reference import open_model
 from tongues.stages.preflight import preflight
@@ -168,6 +170,23 @@ def promote(recipe: str, workspace: str, version: str, evaluation: str, *, decis
 
 
 @step
+def serve(recipe: str, workspace: str, model: str, with_runtime: bool, *, state_path: str) -> str:
+    """The version on KServe, in the namespace of the run; returns where it answers and writes its state."""
+    given, place = _open(recipe, workspace)
+    made, ready = serving.serve_what_stands(
+        place,
+        model,
+        namespace=namespace_here(),
+        with_runtime=with_runtime,
+        registry=given.recipe.registry,
+    )
+    Path(state_path).write_text(serving.state_page(made, ready), encoding="utf-8")
+    version = made.registered.version
+    say(f"serve: {version.model} version {version.version} is ready at {ready.url}")
+    return ready.url
+
+
+@step
 def vary(recipe: str, workspace: str) -> list[str]:
     """The recipes of an ablation's variants, the baseline first; each is a recipe for the other steps."""
     given, place = _open(recipe, workspace)
@@ -195,8 +214,8 @@ def compare(recipe: str, workspace: str, evaluations: list[str], *, table_path: 
 
 @step
 def report(recipe: str, workspace: str, state: str, message: str, *, report_path: str) -> None:
-    """What became of the run: gathers the lines that its steps left, writes the report, tells it."""
-    _, place = _open(recipe, workspace)
+    """What became of the run: gathers the lines that its steps left, writes the report, frees its nodes."""
+    given, place = _open(recipe, workspace)
     done = run_journal.close(place.uri, run_id() or "local", state, message)
     Path(report_path).write_text(done.to_markdown(), encoding="utf-8")
     bad = [f"{entry.step} {entry.job}".strip() for entry in done.entries if entry.outcome != "succeeded"]
@@ -204,3 +223,4 @@ def report(recipe: str, workspace: str, state: str, message: str, *, report_path
         f"report: {done.state.lower()}, {len(done.entries)} steps"
         + (f", not done: {', '.join(bad)}" if bad else "")
     )
+    free_nodes(given.recipe, say)

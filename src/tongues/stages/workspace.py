@@ -62,7 +62,7 @@ class Workspace:
     """
 
     uri: str
-    scratch: Path = Path.home() / ".cache" / "tongues"
+    scratch: Path = field(default_factory=lambda: Path.home() / ".cache" / "tongues")
     say: Say = say_on_stderr
     works: bool = True
 

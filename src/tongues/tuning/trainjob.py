@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tongues.core.cluster_names import RUN_LABEL
 from tongues.core.recipe import NodePoolSection
 from tongues.core.recipe.cluster import SHARED_MEMORY
 from tongues.platform.pipelines import FAILURE_ENV
@@ -17,10 +18,10 @@ from tongues.platform.train_jobs import API_VERSION, KIND, QUEUE_LABEL
 MANAGER = "tongues"
 """Whose runtime patches they are; Kueue adds its own beside them."""
 
+_GROUP = API_VERSION.partition("/")[0]
 _MAIN = "main"
 """Argo's name for a step's own container."""
 _CARRIED = ("AWS_", "HF_", "MLFLOW_", "NCCL_", "OMP_", "TONGUES_")
-_RUN_LABEL = "pipeline/runid"
 _RESERVE_S = 15
 """Seconds a pod has beyond the recipe's grace, to upload and to end."""
 _RESTRICTED = {
@@ -69,7 +70,7 @@ def surroundings_of(pod: Mapping[str, Any]) -> Surroundings:
         image=main["image"],
         service_account=spec.get("serviceAccountName", "default"),
         env=[one for one in main.get("env", []) if _goes_along(one)],
-        labels={_RUN_LABEL: labels[_RUN_LABEL]} if _RUN_LABEL in labels else {},
+        labels={RUN_LABEL: labels[RUN_LABEL]} if RUN_LABEL in labels else {},
         owner=next((_owner(one) for one in metadata.get("ownerReferences", [])), None),
     )
 
@@ -106,7 +107,7 @@ def train_job(
     if place.owner:
         metadata["ownerReferences"] = [dict(place.owner)]
     spec: dict[str, Any] = {
-        "runtimeRef": {"name": pool.runtime},
+        "runtimeRef": {"apiGroup": _GROUP, "kind": pool.runtime_kind, "name": pool.runtime},
         "trainer": _trainer(command, pool, place),
         "runtimePatches": [{"manager": MANAGER, "trainingRuntimeSpec": _patch(pool, place, grace_s)}],
     }

@@ -108,7 +108,7 @@ def test_parameters_that_the_pipeline_lacks_are_refused_by_the_server(reach):
     with KfpApi() as api:
         server = reach(api)
         version = server.version("p", "p-1", PIPELINE)
-        with pytest.raises(RefusedError, match="do not match the pipeline"):
+        with pytest.raises(RefusedError, match="not required by pipeline"):
             server.start(version, "x", {"recip": "r"}, experiment_id=server.experiment("tongues"))
 
 

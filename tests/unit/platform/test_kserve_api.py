@@ -11,6 +11,7 @@ from kubernetes.client import ApiClient, Configuration
 
 from tongues.core.errors import KubernetesError
 from tongues.platform.kserve_api import KServeApi
+from tongues.platform.kubernetes_api import KubernetesApi
 
 ADDRESS = "/apis/serving.kserve.io/v1beta1/namespaces/team-a/inferenceservices/quickstart"
 
@@ -42,7 +43,8 @@ def connect():
         access = Configuration()
         access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
         time = Time()
-        return KServeApi(ApiClient(access), time.lines.append, wait=time.wait, clock=lambda: time.now), time
+        api = KubernetesApi(ApiClient(access), time.lines.append, patience_s=0.0)
+        return KServeApi(api, time.lines.append, wait=time.wait, clock=lambda: time.now), time
 
     return connected
 
@@ -92,11 +94,11 @@ def test_dry_run_checks_and_keeps_nothing(connect):
 @pytest.mark.parametrize(
     ("world", "words", "fix"),
     [
-        ({"refuse": 403}, "refused \\(403\\): inferenceservices.*forbidden", "pipeline.serve=true"),
-        ({"refuse": 401}, "refused \\(401\\)", "credentials"),
+        ({"refuse": 403}, "not allowed \\(403\\): inferenceservices.*forbidden", "pipeline.serve=true"),
+        ({"refuse": 401}, "not logged in \\(401\\)", "log in again"),
         ({"kinds": ()}, "knows no serving.kserve.io/v1beta1 InferenceService", "install KServe"),
         ({"namespaces": ()}, 'namespaces "team-a" not found', "create the namespace"),
-        ({"refuse": 503}, "refused \\(503\\)", "run the same again"),
+        ({"refuse": 503}, "the API server answers 503", "run the same again"),
     ],
     ids=["no right", "no identity", "no KServe", "no namespace", "server error"],
 )

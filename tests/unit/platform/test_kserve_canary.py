@@ -12,6 +12,7 @@ from kubernetes.client import ApiClient, Configuration
 from tongues.core.errors import KubernetesError, ServingError
 from tongues.platform.kserve_api import KServeApi
 from tongues.platform.kserve_canary import Canary, is_served, keeping_name, same_revision
+from tongues.platform.kubernetes_api import KubernetesApi
 
 ADDRESS = "/apis/serving.kserve.io/v1beta1/namespaces/team-a/inferenceservices/gl"
 
@@ -39,7 +40,12 @@ class Case:
         access = Configuration()
         access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
         self.now, self.server, self.lines = 0.0, server, []
-        self.api = KServeApi(ApiClient(access), self.lines.append, wait=self.wait, clock=lambda: self.now)
+        self.api = KServeApi(
+            KubernetesApi(ApiClient(access), self.lines.append),
+            self.lines.append,
+            wait=self.wait,
+            clock=lambda: self.now,
+        )
         self.api.apply(service(3))
 
     def wait(self, seconds):

@@ -15,7 +15,7 @@ JOB = {
     "apiVersion": "trainer.kubeflow.org/v1alpha1",
     "kind": "TrainJob",
     "metadata": {"name": NAME, "namespace": "team-a", "labels": {QUEUE_LABEL: "gpu-queue"}},
-    "spec": {"runtimeRef": {"name": "torch-distributed"}},
+    "spec": {"runtimeRef": {"name": "tongues-torch"}},
 }
 DONE = Moment("Complete")
 
@@ -204,7 +204,7 @@ def test_server_that_is_away_for_minutes_is_waited_for_and_told_of_once(follow, 
         server.choose = lambda number, method, path: fault if 10 < clock.now < 200 else ""
         follow(server, clock=clock)
     assert 200 < clock.now < 300 and len(server.created) == 1
-    assert sum("trying for 15 minutes" in line for line in follow.said) == 1
+    assert sum("trying for 15 min 00 s" in line for line in follow.said) == 1
 
 
 def test_server_that_stays_away_ends_the_step_and_not_the_job(follow):
@@ -267,3 +267,44 @@ def test_no_access_at_all_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(KubernetesError, match="no access to a cluster"):
         KubernetesApi.here(print)
+
+
+def labelled(name, run):
+    metadata = JOB["metadata"] | {"name": name, "labels": {"pipeline/runid": run}}
+    return JOB | {"metadata": metadata, "spec": {}}
+
+
+@pytest.fixture
+def jobs(monkeypatch, tmp_path):
+    def reach(server):
+        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig(tmp_path)))
+        return TrainJobs(KubernetesApi.here(lambda _: None, patience_s=0.0), "team-a", lambda _: None)
+
+    return reach
+
+
+def test_jobs_of_a_run_are_deleted_and_those_of_others_are_not(jobs):
+    with KubernetesServer([Moment()]) as server:
+        server.jobs |= {n: labelled(n, r) for n, r in (("a", "run-1"), ("b", "run-2"), ("c", "run-1"))}
+        assert jobs(server).delete_of_run("run-1") == ["a", "c"]
+        assert jobs(server).delete_of_run("run-1") == []
+        assert set(server.jobs) == {"b"}
+
+
+@pytest.mark.parametrize("condition", ["Complete", "Failed"])
+def test_job_of_a_run_that_has_ended_stays_to_be_looked_at(jobs, condition):
+    with KubernetesServer([Moment(condition)]) as server:
+        server.jobs["a"] = labelled("a", "run-1")
+        assert jobs(server).delete_of_run("run-1") == []
+        assert server.deleted == []
+
+
+def test_cluster_without_trainer_has_no_jobs_of_a_run(jobs):
+    with KubernetesServer(known=False) as server:
+        assert jobs(server).delete_of_run("run-1") == []
+
+
+def test_missing_right_to_list_is_told(jobs):
+    refuse = KubernetesServer(choose=lambda n, method, path: "403")
+    with refuse as server, pytest.raises(ApiRefusedError, match="not allowed"):
+        jobs(server).delete_of_run("run-1")

@@ -16,6 +16,7 @@ from tongues.core.errors import KubernetesError, ServingError
 from tongues.core.ports import Identified
 from tongues.platform.kserve_api import KServeApi
 from tongues.platform.kserve_canary import Canary
+from tongues.platform.kubernetes_api import KubernetesApi
 from tongues.platform.request_counts import requests_of
 from tongues.serving.checks import Limits, Watch
 from tongues.serving.revision import Recorded
@@ -47,7 +48,12 @@ class Case:
         access = Configuration()
         access.host, access.retries = f"http://127.0.0.1:{cluster.server.server_port}", False
         self.now, self.cluster, self.vllm, self.lines = 0.0, cluster, vllm, []
-        api = KServeApi(ApiClient(access), lambda _: None, wait=self.wait, clock=lambda: self.now)
+        api = KServeApi(
+            KubernetesApi(ApiClient(access), lambda _: None),
+            lambda _: None,
+            wait=self.wait,
+            clock=lambda: self.now,
+        )
         api.apply(service(3))
         self.shares, self.at = [], {}
         cluster.shifted = self.shifted

@@ -51,6 +51,32 @@ def order(tmp_path):
     return make
 
 
+SWITCHED = """pipelineInfo: {name: p}
+root:
+  inputDefinitions:
+    parameters:
+      recipe: {parameterType: STRING}
+      workspace: {parameterType: STRING}
+      serve: {parameterType: BOOLEAN, defaultValue: false, isOptional: true}
+"""
+
+
+def test_a_switch_of_the_pipeline_is_sent_as_a_truth_value_and_may_be_left_out(order):
+    with KfpApi() as api:
+        server = reach(api)
+        submit(server, order(SWITCHED, further={"serve": "true"}))
+        submit(server, order(SWITCHED))
+        sent = [run["runtime_config"]["parameters"] for run in api.runs.values()]
+    assert sent[0]["serve"] is True and "serve" not in sent[1]
+
+
+def test_a_switch_that_is_neither_true_nor_false_is_refused_before_anything_is_uploaded(order):
+    with KfpApi() as api:
+        with pytest.raises(PreflightError, match="'yes' is not true or false"):
+            submit(reach(api), order(SWITCHED, further={"serve": "yes"}))
+        assert not api.runs and not api.versions
+
+
 def started(server, order):
     return submit(server, order()).run.run_id
 

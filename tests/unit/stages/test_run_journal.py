@@ -21,6 +21,14 @@ def test_the_report_gathers_every_line_and_clears_them_away(tmp_path):
     assert json.loads((tmp_path / "runs" / "run-1.json").read_text())["state"] == "FAILED"
 
 
+def test_a_journal_that_is_closed_again_keeps_what_the_first_gathered(tmp_path):
+    note(str(tmp_path), "r", Entry("finetune", "", "succeeded", 1.0), print)
+    first = close(str(tmp_path), "r", "FAILED", "")
+    note(str(tmp_path), "r", Entry("promote", "", "refused", 1.0, "gate"), print)
+    assert close(str(tmp_path), "r", "FAILED", "").entries[:1] == first.entries
+    assert [e.step for e in close(str(tmp_path), "r", "FAILED", "").entries] == ["finetune", "promote"]
+
+
 def test_a_second_try_takes_the_place_of_the_first(tmp_path):
     for outcome in ("interrupted", "succeeded"):
         note(str(tmp_path), "r", Entry("finetune", "", outcome, 1.0), print)

@@ -62,7 +62,14 @@
 {{- end -}}
 
 {{- define "tongues.trackingUri" -}}
-{{- default (printf "http://%s-mlflow.%s.svc:%v" (include "tongues.fullname" .) .Release.Namespace .Values.mlflow.service.port) .Values.follower.registry.trackingUri -}}
+{{- default (include "tongues.ownMlflow" .) .Values.follower.registry.trackingUri -}}
+{{- end -}}
+
+{{/* Address of the MLflow of this release; empty where it has none. */}}
+{{- define "tongues.ownMlflow" -}}
+{{- if .Values.mlflow.enabled -}}
+{{- printf "http://%s-mlflow.%s.svc:%v" (include "tongues.fullname" .) .Release.Namespace .Values.mlflow.service.port -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Where the object store is, and with whose keys. */}}

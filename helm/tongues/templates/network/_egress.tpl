@@ -19,16 +19,16 @@
 {{- end -}}
 
 
-{{/* To the MLflow of this release, or to one outside it. */}}
+{{/* To the MLflow of this release, or to one outside it; call with root and the address outside, if any. */}}
 {{- define "tongues.egressMlflow" -}}
-{{- if .Values.follower.registry.trackingUri -}}
-{{ include "tongues.egress" .Values.networkPolicy.registry }}
+{{- if .outside -}}
+{{ include "tongues.egress" .root.Values.networkPolicy.registry }}
 {{- else -}}
 - ports:
     - {port: http, protocol: TCP}
   to:
     - podSelector:
-        matchLabels: {{- include "tongues.selector" (dict "root" . "component" "mlflow") | nindent 10 }}
+        matchLabels: {{- include "tongues.selector" (dict "root" .root "component" "mlflow") | nindent 10 }}
 {{- end -}}
 {{- end -}}
 

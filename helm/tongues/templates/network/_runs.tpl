@@ -9,17 +9,27 @@ metadata:
 spec:
   podSelector: {{- toYaml .selector | nindent 4 }}
   policyTypes: [Ingress, Egress]
-  {{- if eq .kind "trainers" }}
+  {{- $scrapers := .root.Values.networkPolicy.metrics.from }}
+  {{- if or $scrapers (eq .kind "trainers") }}
   ingress:
+  {{- end }}
+    {{- with $scrapers }}
+    - ports:
+        - {port: 9464, protocol: TCP}
+      from: {{- toYaml . | nindent 8 }}
+    {{- end }}
+  {{- if eq .kind "trainers" }}
     # The nodes of a TrainJob talk to each other, on ports that torch chooses.
     - from:
         - podSelector: {{- toYaml .selector | nindent 12 }}
   {{- end }}
   egress:
     {{- include "tongues.egressDns" .root | nindent 4 }}
-    {{- include "tongues.egressMlflow" .root | nindent 4 }}
+    {{- include "tongues.egressMlflow" (dict "root" .root "outside" (include "tongues.runs.outsideMlflow" .root)) | nindent 4 }}
+    {{- if eq .kind "steps" }}
     {{- include "tongues.egressServing" .root | nindent 4 }}
-    {{- if .root.Values.follower.enabled }}
+    {{- end }}
+    {{- if and (eq .kind "steps") .root.Values.follower.enabled }}
     - ports:
         - {port: http, protocol: TCP}
       to:
@@ -28,6 +38,9 @@ spec:
     {{- end }}
     {{- include "tongues.egress" .root.Values.networkPolicy.objectStore | nindent 4 }}
     {{- include "tongues.egress" .root.Values.networkPolicy.runs | nindent 4 }}
+    {{- if .root.Values.pipeline.settings.pushgatewayUrl }}
+    {{- include "tongues.egress" .root.Values.networkPolicy.pushgateway | nindent 4 }}
+    {{- end }}
     {{- if eq .kind "trainers" }}
     - to:
         - podSelector: {{- toYaml .selector | nindent 12 }}

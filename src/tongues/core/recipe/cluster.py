@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from tongues.core.cluster_names import TRAINING_RUNTIME
 from tongues.core.recipe.section import Section
 
 StepName = Literal[
@@ -16,6 +17,7 @@ StepName = Literal[
     "evaluate",
     "register",
     "promote",
+    "serve",
     "vary",
     "compare",
     "report",
@@ -88,8 +90,10 @@ class NodePoolSection(Section):
     TrainJob of Kubeflow Trainer, and timeout_s counts from when that begins to run."""
     queue: ObjectName | None = None
     """LocalQueue of Kueue that a TrainJob waits in, for as long as it takes; absent: it does not wait."""
-    runtime: ObjectName = "torch-distributed"
-    """ClusterTrainingRuntime that a TrainJob is made from."""
+    runtime: ObjectName = TRAINING_RUNTIME
+    """Runtime that a TrainJob is made from; the default is the chart's; Trainer brings torch-distributed."""
+    runtime_kind: Literal["ClusterTrainingRuntime", "TrainingRuntime"] = "ClusterTrainingRuntime"
+    """TrainingRuntime is one of the namespace, as the chart makes it with trainer.clusterWide=false."""
 
     @model_validator(mode="after")
     def _queue_has_a_job(self) -> Self:
