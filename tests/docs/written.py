@@ -85,8 +85,9 @@ class Page:
 
 
 def pages() -> list[Page]:
-    """Every page that git knows."""
-    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True)
+    """Every page that git knows, or would if it were told."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     return [Page(ROOT / name) for name in listed.stdout.split() if (ROOT / name).is_file()]
 
 

@@ -1,0 +1,73 @@
+"""The tutorial and the how-tos fit each other, the pinned versions, the chart and the pipelines."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from chart_objects import CHART, Objects, from_chart, merged
+from written import ROOT, Page
+
+TUTORIAL = Page(ROOT / "docs" / "tutorial.md")
+TENANTS = Page(ROOT / "docs" / "how-to" / "multi-tenant.md")
+PINNED = yaml.safe_load((ROOT / "manifests" / "prerequisites" / "versions.yaml").read_text(encoding="utf-8"))
+HOW_TOS = [Page(path) for path in sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+
+
+def test_versions_are_those_that_everything_is_checked_against():
+    names = {"Kubernetes": "kubernetes", "Kubeflow Pipelines": "kfp", "KServe": "kserve"}
+    stated = dict(re.findall(r"^\| ([\w -]+) \| ([\d.]+) \| ", TUTORIAL.prose, re.MULTILINE))
+    assert {"cert-manager", *names} == stated.keys()
+    assert stated == {name: PINNED[names.get(name, name)] for name in stated}
+
+
+def test_commands_name_no_other_version():
+    script = "\n".join(block.text for block in TUTORIAL.blocks if block.language == "sh")
+    pattern = r"(cert-manager|kserve|kfp|pipelines)[^\n]*?(?:/v|=|--version v|/)(\d+\.\d+\.\d+)"
+    found = [(part.replace("pipelines", "kfp"), version) for part, version in re.findall(pattern, script)]
+    assert len(found) == 6 and [one for one in found if one[1] != PINNED[one[0]]] == []
+    assert f"kindest/node:v{PINNED['kubernetes']}." in script
+
+
+def test_chart_with_the_tutorials_values_is_what_the_tutorial_says():
+    made = _rendered(TUTORIAL, "no-gpu-values.yaml", namespace="kubeflow")
+    assert {"tongues-pipeline", "tongues-serving"} <= made.names("ServiceAccount")
+    assert made.names("ServingRuntime") == {"tongues-vllm"}
+    serving = next(one for one in made.of("NetworkPolicy") if one["metadata"]["name"] == "tongues-serving")
+    fetch = serving["spec"]["egress"][-1]
+    assert fetch["ports"] == [{"port": 8333, "protocol": "TCP"}]
+    assert fetch["to"] == [{"podSelector": {"matchLabels": {"app": "seaweedfs"}}}]
+    account = next(one for one in made.of("ServiceAccount") if one["metadata"]["name"] == "tongues-serving")
+    assert account["secrets"] == [{"name": "tongues-pipeline-s3"}]
+
+
+def test_chart_takes_a_teams_values_in_its_namespace_and_in_no_other():
+    made = _rendered(TENANTS, "multi-user-values.yaml", namespace="team-a")
+    assert made.names("LocalQueue") == {"team-a"}
+    with pytest.raises(Exception, match=r"tenant\.enabled is true, but pipeline\.launcher\.root"):
+        _rendered(TENANTS, "multi-user-values.yaml", namespace="team-b")
+
+
+def test_fields_that_the_tutorial_fills_in_are_fields_of_the_pipeline():
+    named = re.findall(r"^\| `(\w+)` \| `s3://", TUTORIAL.prose, re.MULTILINE)
+    compiled = (ROOT / "pipelines" / "compiled" / "multilingual_tuning.yaml").read_text(encoding="utf-8")
+    inputs = next(yaml.safe_load_all(compiled))["root"]["inputDefinitions"]["parameters"]
+    needed = {name for name, one in inputs.items() if not one.get("isOptional")}
+    assert set(named) == needed == {"recipe", "workspace"}
+
+
+@pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.path.stem)
+def test_how_to_says_when_how_to_see_it_and_what_goes_wrong(page):
+    heads = re.findall(r"^##+ (.+)$", page.prose, re.MULTILINE)
+    assert "**When you need this:**" in page.prose.split("\n## ")[0]
+    assert (
+        any(head.startswith("See that it worked") for head in heads) and heads[-1] == "When it does not work"
+    )
+
+
+def _rendered(page: Page, value_set: str, *, namespace: str) -> Objects:
+    """The chart with a value set and the page's first block of values upon it."""
+    blocks = [yaml.safe_load(block.text) for block in page.blocks if "-values.yaml, upon" in block.text]
+    assert len(blocks) == 1
+    base: dict[str, Any] = yaml.safe_load((CHART / "ci" / value_set).read_text(encoding="utf-8"))
+    return from_chart(merged(base, blocks[0]), namespace=namespace)
