@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHELLS = ("sh", "console", "bash")
 _BLOCK = re.compile(r"^(```+)(\w*)[^\n]*\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`]+)`")
-_LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s]+)\)")
+_LINK = re.compile(r"""(?:\]\(|src=")(?!https?://|mailto:)([^)\s"]+)""")
 _PROMPT = re.compile(r"^(?:\$ )?((?:[A-Z_]+=\S+ )*)")
 _ENDS = re.compile(r"\s(?:\||\|\||&&|;|>|<|&)(?:\s.*)?$|\s#.*$")
 
