@@ -174,10 +174,8 @@ def test_whatever_a_page_names_is_there(page, keys_of_whoever_signs):
         (wrong_variables, "set TONGUES_KFP_HOSTS"),
     ],
 )
-def test_what_is_not_there_is_told(check, text, tmp_path, keys_of_whoever_signs):
-    path = ROOT / "docs" / "never-written.md"  # where its links would start from
-    page = Written(path, text)
-    assert list(check(page))
+def test_what_is_not_there_is_told(check, text, keys_of_whoever_signs):
+    assert list(check(Written(ROOT / "docs" / "where-links-start.md", text)))
 
 
 @dataclass(frozen=True)
