@@ -48,7 +48,7 @@ test-components: setup ## commands, pipelines, components, chart, manifests, doc
 	$(BIN)/python -m pytest tests/cli tests/components tests/pipelines tests/deploy tests/docs
 
 test-integration: setup ## real MLflow, vLLM, S3 over HTTP, KFP local, Apertium
-	$(BIN)/python -m pytest tests/integration --timeout 900
+	$(BIN)/python -m pytest tests/integration --timeout 900 --durations 15
 
 images: ## build both images with docker, podman or buildah
 	@components/images/build
