@@ -274,7 +274,7 @@ def server(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
         model = Path(arguments.model_folder or Path(folder) / "base")
         if not arguments.model_folder:
             fetch_base(load_recipe(RECIPE).base_model, model)
-        plan = ServerPlan(model, "SmolLM2-135M on this CPU", kv_cache_mib=1024, max_requests=64)
+        plan = ServerPlan(model, "SmolLM2-135M on this CPU", kv_cache_mib=1024, max_requests=128)
         with serving([plan], workspace=Path(folder)) as (endpoint,):
             yield endpoint.url, endpoint.name
 
@@ -287,8 +287,8 @@ def main() -> None:
     parser.add_argument("--base-url", help="a running server, up to and with /v1; none: start one here")
     parser.add_argument("--model", help="its model name")
     parser.add_argument("--model-folder", help="serve this folder instead of the quickstart's base model")
-    parser.add_argument("--requests", type=int, default=192, help="requests in each run")
-    parser.add_argument("--tokens", type=int, default=48, help="output tokens of each answer")
+    parser.add_argument("--requests", type=int, default=256, help="requests in each run")
+    parser.add_argument("--tokens", type=int, default=96, help="output tokens of each answer")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each client")
     parser.add_argument("--peer", nargs=2, metavar=("JOB", "RESULT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
