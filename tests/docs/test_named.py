@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,7 +18,7 @@ from chart_objects import CHART, CRDS, merged
 from prometheus_client import CollectorRegistry
 from test_chart_objects_valid import KUBERNETES
 from typer.main import get_command
-from written import ROOT, SHELLS, Page, pages
+from written import ROOT, SHELLS, Page, all_but_pages, pages
 
 from tongues.cli.main import app
 from tongues.core.meters import METERS
@@ -128,7 +127,7 @@ def wrong_alerts(page: Page) -> Iterator[str]:
 
 def wrong_variables(page: Page) -> Iterator[str]:
     variables = set(re.findall(r"\bTONGUES_[A-Z_]*[A-Z]", page.text))
-    yield from (name for name in sorted(variables) if name not in _code())
+    yield from (name for name in sorted(variables) if name not in all_but_pages())
 
 
 CHECKS = (wrong_links, wrong_command_lines, wrong_commands, wrong_targets, wrong_keys, wrong_settings)
@@ -367,19 +366,6 @@ def _serving_metrics() -> set[str]:
 @cache
 def _alerts() -> str:
     return (CHART / "files" / "alerts.yaml").read_text(encoding="utf-8")
-
-
-@cache
-def _code() -> str:
-    """All that is no page."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
-    kept = [ROOT / name for name in listed if not name.endswith((".md", ".png", ".parquet"))]
-    texts = [
-        path
-        for path in kept
-        if path.is_file() and path.stat().st_size < 1 << 20 and "tests/docs" not in str(path)
-    ]
-    return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in texts)
 
 
 @cache
