@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import crd_schemas
@@ -55,9 +56,7 @@ def test_there_is_enough_to_check():
 
 def wrong_links(page: Page) -> Iterator[str]:
     for file, anchor in page.links:
-        target = Page((page.path.parent / file).resolve() if file else page.path)
-        there = target.path.exists()
-        if not there or (anchor and target.path.suffix == ".md" and anchor not in target.anchors):
+        if not _leads((page.path.parent / file).resolve() if file else page.path, anchor):
             yield f"{file}#{anchor}"
 
 
@@ -208,6 +207,21 @@ def test_every_page_can_be_reached_from_the_index():
             todo += [path for path in linked if path.suffix == ".md"]
             todo += [path for folder in linked if folder.is_dir() for path in folder.glob("*.md")]
     assert {page.name for page in PAGES if page.name.startswith("docs/") and page.path not in seen} == set()
+
+
+def test_commands_and_pages_that_the_code_names_are_there():
+    """In messages, recipes, the chart's notes: what a reader is sent to."""
+    said = all_but_pages()
+    commands = set(re.findall(r"`(tongues [^`\n]+)`", said))
+    unknown = {command: problem for command in commands if (problem := _unknown(command.split()[1:]))}
+    named = {path.partition("#") for path in re.findall(r"\bdocs/[a-z][\w./-]*\.md(?:#[\w-]+)?", said)}
+    absent = [file for file, _, anchor in named if not _leads(ROOT / file, anchor)]
+    assert len(commands) > 40 and len(named) > 3
+    assert unknown == {} and absent == []
+
+
+def _leads(file: Path, anchor: str) -> bool:
+    return file.exists() and (not anchor or file.suffix != ".md" or anchor in Page(file).anchors)
 
 
 def _refusal(words: list[str]) -> str:
