@@ -1,5 +1,6 @@
 """Tutorial and how-tos fit the pinned versions, the chart, the examples and the pipelines."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ import yaml
 from chart_objects import CHART, Objects, from_chart, merged
 from written import ROOT, Page, all_but_pages
 
-from tongues.core.recipe import NodePoolSection
+from tongues.core.recipe import NodePoolSection, SourceSection
+from tongues.core.records import SourceRow
+from tongues.data.sources import read_source
 from tongues.stages.node_fit import pool_problem
 
 TUTORIAL = Page(ROOT / "docs" / "tutorial.md")
+DATA = Page(ROOT / "docs" / "how-to" / "bring-your-data.md")
 TENANTS = Page(ROOT / "docs" / "how-to" / "multi-tenant.md")
 PINNED = yaml.safe_load((ROOT / "manifests/prerequisites/versions.yaml").read_text(encoding="utf-8"))
 # Said by Kubernetes, Helm, CUDA, MLflow and by registries; everything else is ours.
@@ -68,6 +72,21 @@ def test_fields_that_the_tutorial_fills_in_are_fields_of_the_pipeline():
     inputs = next(yaml.safe_load_all(compiled))["root"]["inputDefinitions"]["parameters"]
     needed = {name for name, one in inputs.items() if not one.get("isOptional")}
     assert set(named) == needed == {"recipe", "workspace"}
+
+
+def test_rows_that_the_page_shows_are_read_as_it_says(tmp_path):
+    shown = next(block.text for block in DATA.blocks if block.language == "json")
+    (tmp_path / "support.jsonl").write_text(shown, encoding="utf-8")
+    section = SourceSection(uri="support.jsonl", dataset="support", licence="CC-BY-4.0")
+    rows = list(read_source(tmp_path / "support.jsonl", section=section))
+    assert [type(row) for row in rows] == [SourceRow] * 3
+    assert (rows[0].category, rows[1].protect, rows[2].skip) == (
+        "support",
+        ("acme login",),
+        "about the English word",
+    )
+    columns = {column for row in shown.splitlines() for column in json.loads(row)}
+    assert columns | {"keep"} == set(re.findall(r"^\| `(\w+)` \| (?:yes|no) \|", DATA.prose, re.MULTILINE))
 
 
 @pytest.mark.parametrize("cloud", ["GKE", "EKS", "AKS"])
