@@ -322,15 +322,24 @@ def _yaml(page: Page) -> list[Any]:
 
 
 def _yaml_problem(given: dict[str, Any]) -> str:
-    """Empty where the block fits one of the two, with the rest as the quickstart or the chart has it."""
-    if "method" in given:
-        given = {"dataset": {"methods": [given]}}
-    problems = []
+    """Empty where the block is part of a recipe, of the chart's values, or of some section of a recipe."""
+    problems = [_section_problem(given)]
     if given.keys() <= Recipe.model_fields.keys():
         problems.append(_recipe_problem(given))
     if given.keys() <= VALUES.keys():
         problems.append(_values_problem(given))
-    return "" if "" in problems else " / ".join(problems) or "neither a recipe nor values"
+    return "" if "" in problems else " / ".join(problems)
+
+
+def _section_problem(given: dict[str, Any]) -> str:
+    parts = Recipe.model_json_schema()["$defs"]
+    sections = [part.get("properties", {}) for part in parts.values()]
+    fitting = [fields for fields in sections if given.keys() <= fields.keys()]
+    for fields in fitting:
+        checks = [jsonschema.Draft202012Validator({**fields[key], "$defs": parts}) for key in given]
+        if all(check.is_valid(value) for check, value in zip(checks, given.values(), strict=True)):
+            return ""
+    return "no section of a recipe takes these values" if fitting else "neither a recipe nor values"
 
 
 def _recipe_problem(given: dict[str, Any]) -> str:
