@@ -1,5 +1,6 @@
 """Tutorial and how-tos fit the pinned versions, the chart, the examples and the pipelines."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,25 @@ from typing import Any
 import pytest
 import yaml
 from chart_objects import CHART, Objects, from_chart, merged
-from written import ROOT, Page
+from written import ROOT, Page, all_but_pages
 
-from tongues.core.recipe import NodePoolSection
+from tongues.core.recipe import NodePoolSection, SourceSection
+from tongues.core.records import SourceRow
+from tongues.data.sources import read_source
 from tongues.stages.node_fit import pool_problem
 
 TUTORIAL = Page(ROOT / "docs" / "tutorial.md")
+DATA = Page(ROOT / "docs" / "how-to" / "bring-your-data.md")
 TENANTS = Page(ROOT / "docs" / "how-to" / "multi-tenant.md")
 PINNED = yaml.safe_load((ROOT / "manifests/prerequisites/versions.yaml").read_text(encoding="utf-8"))
+# Said by Kubernetes, Helm, CUDA, MLflow and by registries; everything else is ours.
+OF_OTHERS = {
+    "ImagePullBackOff", "ErrImagePull … unauthorized", "ErrImageNeverPull", "storage-initializer",
+    "x509: certificate signed by unknown authority", "violates PodSecurity", "exceeded quota", "Bus error",
+    "didn't match Pod's node affinity/selector", "had untolerated taint", "Insufficient nvidia.com/gpu",
+    "Insufficient cpu", "memory", "CUDA driver version is insufficient", "kubectl describe pod",
+    "helm rollback", "Invalid Host header", "Detected out-of-date database schema",
+}  # fmt: skip
 POOLS = Page(ROOT / "docs" / "how-to" / "gpu-pools.md")
 HOW_TOS = [Page(path) for path in sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 
@@ -62,6 +74,21 @@ def test_fields_that_the_tutorial_fills_in_are_fields_of_the_pipeline():
     assert set(named) == needed == {"recipe", "workspace"}
 
 
+def test_rows_that_the_page_shows_are_read_as_it_says(tmp_path):
+    shown = next(block.text for block in DATA.blocks if block.language == "json")
+    (tmp_path / "support.jsonl").write_text(shown, encoding="utf-8")
+    section = SourceSection(uri="support.jsonl", dataset="support", licence="CC-BY-4.0")
+    rows = list(read_source(tmp_path / "support.jsonl", section=section))
+    assert [type(row) for row in rows] == [SourceRow] * 3
+    assert (rows[0].category, rows[1].protect, rows[2].skip) == (
+        "support",
+        ("acme login",),
+        "about the English word",
+    )
+    columns = {column for row in shown.splitlines() for column in json.loads(row)}
+    assert columns | {"keep"} == set(re.findall(r"^\| `(\w+)` \| (?:yes|no) \|", DATA.prose, re.MULTILINE))
+
+
 @pytest.mark.parametrize("cloud", ["GKE", "EKS", "AKS"])
 def test_pools_bear_the_label_that_example_and_value_set_ask_for(cloud):
     label, taint = _pool(cloud)
@@ -89,6 +116,14 @@ def test_how_to_says_when_how_to_see_it_and_what_goes_wrong(page):
     assert "**When you need this:**" in page.prose.split("\n## ")[0]
     assert any(head.startswith("See that it worked") for head in heads)
     assert heads[-1] == "When it does not work"
+
+
+@pytest.mark.parametrize("page", [TUTORIAL, *HOW_TOS], ids=lambda page: page.path.stem)
+def test_messages_that_a_page_explains_are_those_that_are_said(page):
+    lines = page.text.rpartition("## When it does not work")[2].splitlines()
+    seen = [span for line in lines for span in re.findall(r"`([^`]+)`", line.partition(" | ")[0])]
+    pieces = {piece.strip() for span in seen for piece in span.split("…") if span not in OF_OTHERS}
+    assert {piece for piece in pieces if piece not in all_but_pages()} == set()
 
 
 def _pool(cloud: str) -> tuple[dict[str, str], str]:

@@ -2,11 +2,11 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import crd_schemas
@@ -19,7 +19,7 @@ from chart_objects import CHART, CRDS, merged
 from prometheus_client import CollectorRegistry
 from test_chart_objects_valid import KUBERNETES
 from typer.main import get_command
-from written import ROOT, SHELLS, Page, pages
+from written import ROOT, SHELLS, Page, all_but_pages, pages
 
 from tongues.cli.main import app
 from tongues.core.meters import METERS
@@ -56,9 +56,7 @@ def test_there_is_enough_to_check():
 
 def wrong_links(page: Page) -> Iterator[str]:
     for file, anchor in page.links:
-        target = Page((page.path.parent / file).resolve() if file else page.path)
-        there = target.path.exists()
-        if not there or (anchor and target.path.suffix == ".md" and anchor not in target.anchors):
+        if not _leads((page.path.parent / file).resolve() if file else page.path, anchor):
             yield f"{file}#{anchor}"
 
 
@@ -128,7 +126,7 @@ def wrong_alerts(page: Page) -> Iterator[str]:
 
 def wrong_variables(page: Page) -> Iterator[str]:
     variables = set(re.findall(r"\bTONGUES_[A-Z_]*[A-Z]", page.text))
-    yield from (name for name in sorted(variables) if name not in _code())
+    yield from (name for name in sorted(variables) if name not in all_but_pages())
 
 
 CHECKS = (wrong_links, wrong_command_lines, wrong_commands, wrong_targets, wrong_keys, wrong_settings)
@@ -209,6 +207,21 @@ def test_every_page_can_be_reached_from_the_index():
             todo += [path for path in linked if path.suffix == ".md"]
             todo += [path for folder in linked if folder.is_dir() for path in folder.glob("*.md")]
     assert {page.name for page in PAGES if page.name.startswith("docs/") and page.path not in seen} == set()
+
+
+def test_commands_and_pages_that_the_code_names_are_there():
+    """In messages, recipes, the chart's notes: what a reader is sent to."""
+    said = all_but_pages()
+    commands = set(re.findall(r"`(tongues [^`\n]+)`", said))
+    unknown = {command: problem for command in commands if (problem := _unknown(command.split()[1:]))}
+    named = {path.partition("#") for path in re.findall(r"\bdocs/[a-z][\w./-]*\.md(?:#[\w-]+)?", said)}
+    absent = [file for file, _, anchor in named if not _leads(ROOT / file, anchor)]
+    assert len(commands) > 40 and len(named) > 3
+    assert unknown == {} and absent == []
+
+
+def _leads(file: Path, anchor: str) -> bool:
+    return file.exists() and (not anchor or file.suffix != ".md" or anchor in Page(file).anchors)
 
 
 def _refusal(words: list[str]) -> str:
@@ -309,15 +322,24 @@ def _yaml(page: Page) -> list[Any]:
 
 
 def _yaml_problem(given: dict[str, Any]) -> str:
-    """Empty where the block fits one of the two, with the rest as the quickstart or the chart has it."""
-    if "method" in given:
-        given = {"dataset": {"methods": [given]}}
-    problems = []
+    """Empty where the block is part of a recipe, of the chart's values, or of some section of a recipe."""
+    problems = [_section_problem(given)]
     if given.keys() <= Recipe.model_fields.keys():
         problems.append(_recipe_problem(given))
     if given.keys() <= VALUES.keys():
         problems.append(_values_problem(given))
-    return "" if "" in problems else " / ".join(problems) or "neither a recipe nor values"
+    return "" if "" in problems else " / ".join(problems)
+
+
+def _section_problem(given: dict[str, Any]) -> str:
+    parts = Recipe.model_json_schema()["$defs"]
+    sections = [part.get("properties", {}) for part in parts.values()]
+    fitting = [fields for fields in sections if given.keys() <= fields.keys()]
+    for fields in fitting:
+        checks = [jsonschema.Draft202012Validator({**fields[key], "$defs": parts}) for key in given]
+        if all(check.is_valid(value) for check, value in zip(checks, given.values(), strict=True)):
+            return ""
+    return "no section of a recipe takes these values" if fitting else "neither a recipe nor values"
 
 
 def _recipe_problem(given: dict[str, Any]) -> str:
@@ -367,19 +389,6 @@ def _serving_metrics() -> set[str]:
 @cache
 def _alerts() -> str:
     return (CHART / "files" / "alerts.yaml").read_text(encoding="utf-8")
-
-
-@cache
-def _code() -> str:
-    """All that is no page."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
-    kept = [ROOT / name for name in listed if not name.endswith((".md", ".png", ".parquet"))]
-    texts = [
-        path
-        for path in kept
-        if path.is_file() and path.stat().st_size < 1 << 20 and "tests/docs" not in str(path)
-    ]
-    return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in texts)
 
 
 @cache

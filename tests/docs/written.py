@@ -91,6 +91,15 @@ def pages() -> list[Page]:
     return [Page(ROOT / name) for name in listed.stdout.split() if (ROOT / name).is_file()]
 
 
+@cache
+def all_but_pages() -> str:
+    """The text of every other file that git knows, these tests left out."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    kept = [ROOT / name for name in listed if not name.endswith((".md", ".png", ".parquet"))]
+    texts = [path for path in kept if path.is_file() and path.parent != ROOT / "tests" / "docs"]
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in texts)
+
+
 def _calls(line: str, program: str) -> Iterator[list[str]]:
     """Each call in a line: one at its beginning, one behind a pipe or "&&", one in $(...)."""
     for part in re.split(r"\s(?:\|\||\||&&)\s|\$\(|^\s*for .*; do ", line.strip()):
