@@ -9,6 +9,8 @@ import pytest
 from typer.main import get_command
 
 from tongues.cli.main import app
+from tongues.cli.plan import tell
+from tongues.stages.plan import Plan
 
 COMMAND = [str(Path(sys.executable).parent / "tongues")]
 BAD = """
@@ -181,3 +183,20 @@ def test_evaluate_item_logs_measures_consistency_and_takes_the_median(tmp_path):
 )
 def test_evaluate_takes_one_thing_to_measure(arguments):
     assert tongues("evaluate", *arguments)[0] == 2
+
+
+def test_plan_tells_of_source_rows_that_are_not_in_it(capsys):
+    made = Plan(
+        recipe_sha256="0" * 64,
+        source_dropped={"no-output": 3, "not-json": 1},
+        languages=(),
+        sample_segments=0,
+        cost=0.0,
+        warnings=("no price is set",),
+    )
+    tell(made)
+    said = capsys.readouterr().out
+    assert "4 rows dropped, not planned for: 3 no-output, 1 not-json." in said
+    assert "Warning: no price is set" in said
+    tell(made.model_copy(update={"source_dropped": {}}))
+    assert "dropped" not in capsys.readouterr().out

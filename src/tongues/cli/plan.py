@@ -19,10 +19,11 @@ def plan(
     from tongues.stages.plan import plan as make_plan
 
     made = make_plan(open_recipe(recipe), open_workspace(workspace))
-    terminal.show(made.model_dump(mode="json"), as_json=as_json, human=lambda: _print(made))
+    terminal.show(made.model_dump(mode="json"), as_json=as_json, human=lambda: tell(made))
 
 
-def _print(made: "Plan") -> None:
+def tell(made: "Plan") -> None:
+    """Print a plan for a reader."""
     columns = (
         "language",
         "engine",
@@ -48,6 +49,9 @@ def _print(made: "Plan") -> None:
         )
         for line in made.languages
     ]
+    if made.source_dropped:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(made.source_dropped.items()))
+        print(f"Source: {sum(made.source_dropped.values())} rows dropped, not planned for: {reasons}.")
     terminal.table("Translation", columns, rows)
     print(f"Cost: {made.cost:.4g}, measured on {made.sample_segments} requests, which the ledger keeps.")
     for warning in made.warnings:
