@@ -86,40 +86,38 @@ class Assembly:
             clusters: new; complete when all has been read.
         """
         start = 0
-        for part in self._spill.parts():
-            fates = ruling.fate[start : start + len(part.order)]
-            clusters.note(part, start)
+        for batch in self._spill.parts():
+            fates = ruling.fate[start : start + batch.num_rows]
+            clusters.note(batch, start)
             for number, split in enumerate(SPLITS):
-                if len(chosen := part.order[fates == number]):
-                    yield split, part.batch.take(pa.array(chosen))
+                if len(chosen := np.flatnonzero(fates == number)):
+                    yield split, batch.take(pa.array(chosen))
             if len(places := np.flatnonzero(fates >= len(SPLITS))):
-                yield list(clusters.drops(part, start, places))
-            start += len(part.order)
+                yield list(clusters.drops(batch, start, places))
+            start += batch.num_rows
 
     def _facts(self) -> tuple[Facts, Removals]:
         """What is to be known of every record, and which are equal to an earlier one."""
         facts = Facts(self._folder / "facts.bin", self._spill.rows)
         with facts, DuplicateFinder(self._folder / "exact") as finder:
-            for part in self._spill.parts():
-                batch, keys = part.batch, record_keys(part.batch)
+            for batch in self._spill.parts():
+                keys = record_keys(batch)
                 self._shots = self._shots or any_shots(batch)
                 groups = group_keys(batch.column("group").to_pylist(), seed=self._seed)
                 sizes = self._count_tokens(batch) if self._count_tokens else None
-                facts.add(batch, part.order, keys=keys[:, 0], groups=groups, sizes=sizes)
-                finder.add(keys[part.order])
+                facts.add(batch, keys=keys[:, 0], groups=groups, sizes=sizes)
+                finder.add(keys)
         return facts, finder.find()
 
     def _near(self, left: npt.NDArray[np.bool_], threshold: float) -> Removals:
         """Near duplicates among the records that are left; the others are no text at all."""
         start = 0
         with NearDuplicateFinder(self._folder / "near", threshold=threshold) as finder:
-            for part in self._spill.parts():
-                here = left[start : start + len(part.order)]
-                ordered = part.batch.take(pa.array(part.order))
-                own = own_texts(ordered)
-                texts = [text if stays else "" for text, stays in zip(own, here.tolist(), strict=True)]
-                finder.add(texts, ordered.column("lang").to_pylist())
-                start += len(part.order)
+            for batch in self._spill.parts():
+                here = left[start : start + batch.num_rows].tolist()
+                texts = [text if stays else "" for text, stays in zip(own_texts(batch), here, strict=True)]
+                finder.add(texts, batch.column("lang").to_pylist())
+                start += batch.num_rows
             return finder.find()
 
     def _mix(self, facts: Facts, fate: Fates) -> npt.NDArray[np.bool_]:
@@ -156,15 +154,14 @@ class Assembly:
         if not self._shots:
             return []
         found, start, known = list[int](), 0, self._kept_groups(facts, fate)
-        for part in self._spill.parts():
-            shots = shots_of(part.batch)
-            for place, row in enumerate(part.order.tolist() if shots else [], start=start):
-                keys = group_keys(shots.get(row, ()), seed=self._seed)
+        for batch in self._spill.parts():
+            for row, items in sorted(shots_of(batch).items()):
+                keys, place = group_keys(items, seed=self._seed), start + row
                 # An item that nothing kept belongs to leaks nowhere.
                 there = splitter.sides(keys[_among(keys, known)])
                 if fate[place] < len(SPLITS) and (there != fate[place]).any():
                     found.append(place)
-            start += len(part.order)
+            start += batch.num_rows
         return found
 
     def _kept_groups(self, facts: Facts, fate: Fates) -> npt.NDArray[np.uint64]:

@@ -10,7 +10,6 @@ import pyarrow as pa
 from tongues.core.drops import Drop
 from tongues.data.record_batches import texts
 from tongues.data.ruling import CROSSING, NEAR_DUPLICATE, REASONS, Ruling
-from tongues.data.spill import Part
 
 CLUSTER_SCHEMA = pa.schema(
     [
@@ -49,39 +48,37 @@ class Clusters:
         self._near[cluster[ruling.fate[removals.places] == NEAR_DUPLICATE]] = True
         self._least = np.ones(len(counts), np.float32)
         np.minimum.at(self._least, cluster, removals.similarity)
-        self._ids: list[npt.NDArray[np.bytes_]] = []
+        self._names = np.empty(len(counts), "S1")
         self._noted = 0
         self._texts: dict[int, list[str]] = {place: [] for place in self._largest()}
 
-    def note(self, part: Part, start: int) -> None:
-        """Note the survivors of a part whose first record has this place."""
-        last = int(np.searchsorted(self._survivors, start + len(part.order)))
-        here = self._survivors[self._noted : last].astype(np.int64) - start
-        self._noted = last
-        self._ids.append(np.array(_column(part, "id", here), dtype="S"))
+    def note(self, batch: pa.RecordBatch, start: int) -> None:
+        """Note the survivors of a batch whose first record has this place."""
+        first, last = self._noted, int(np.searchsorted(self._survivors, start + batch.num_rows))
+        here = self._survivors[first:last].astype(np.int64) - start
+        names = np.array(_column(batch, "id", here), dtype="S")
+        self._names = self._names.astype(np.promote_types(self._names.dtype, names.dtype), copy=False)
+        self._names[first:last], self._noted = names, last
         shown = [place for place in here.tolist() if place + start in self._texts]
-        for place, text in zip(shown, _texts(part, np.array(shown, np.int64)), strict=True):
+        for place, text in zip(shown, _texts(batch, np.array(shown, np.int64)), strict=True):
             self._texts[place + start].append(text[:_EXCERPT_CHARS])
 
-    def drops(self, part: Part, start: int, places: Places) -> Iterator[Drop]:
-        """The drops of some records of the part that was noted last."""
-        names = np.concatenate(self._ids) if self._ids else np.empty(0, "S1")
-        self._ids = [names]
-        columns = [_column(part, name, places) for name in ("lang", "method", "group")]
-        rows = zip((places + start).tolist(), *columns, _texts(part, places), strict=True)
+    def drops(self, batch: pa.RecordBatch, start: int, places: Places) -> Iterator[Drop]:
+        """The drops of some records of the batch that was noted last."""
+        columns = [_column(batch, name, places) for name in ("lang", "method", "group")]
+        rows = zip((places + start).tolist(), *columns, _texts(batch, places), strict=True)
         for place, lang, method, group, text in rows:
-            detail = f"{method}; {self._detail(place, names, text)}"
+            detail = f"{method}; {self._detail(place, text)}"
             yield Drop(lang, REASONS[int(self._ruling.fate[place])], detail, group, text)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The report, once all records have passed: rows of CLUSTER_SCHEMA."""
-        names = np.concatenate(self._ids) if self._ids else np.empty(0, "S1")
         for number, place in enumerate(self._survivors.tolist()):
             shown = [*self._texts.get(place, []), None, None]
             yield {
                 "lang": self._ruling.lang_names[self._ruling.langs[place]],
                 "kind": "near" if self._near[number] else "exact",
-                "survivor": names[number].decode(),
+                "survivor": self._names[number].decode(),
                 "records": int(self._records[number]),
                 "least_similarity": round(float(self._least[number]), 4),
                 "survivor_text": shown[0],
@@ -97,7 +94,7 @@ class Clusters:
             found += self._survivors[of_lang[order]].tolist()
         return found
 
-    def _detail(self, place: int, names: npt.NDArray[np.bytes_], text: str) -> str:
+    def _detail(self, place: int, text: str) -> str:
         if self._ruling.fate[place] == CROSSING:
             return "an example in it belongs to another split"
         if (found := self._ruling.removals.survivor_of(place)) is None:
@@ -107,13 +104,14 @@ class Clusters:
         if len(shown) == 1:
             shown.append(text[:_EXCERPT_CHARS])
         alike = f", similarity {similarity:.2f}" if similarity < 1 else ""
-        return f"kept {names[np.searchsorted(self._survivors, survivor)].decode()}{alike}"
+        name = self._names[np.searchsorted(self._survivors, survivor)]
+        return f"kept {name.decode()}{alike}"
 
 
-def _column(part: Part, name: str, places: Places) -> list[Any]:
-    found: list[Any] = part.batch.column(name).take(pa.array(part.order[places])).to_pylist()
+def _column(batch: pa.RecordBatch, name: str, places: Places) -> list[Any]:
+    found: list[Any] = batch.column(name).take(pa.array(places)).to_pylist()
     return found
 
 
-def _texts(part: Part, places: Places) -> list[str]:
-    return texts(part.batch.take(pa.array(part.order[places])))
+def _texts(batch: pa.RecordBatch, places: Places) -> list[str]:
+    return texts(batch.take(pa.array(places)))

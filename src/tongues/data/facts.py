@@ -53,7 +53,6 @@ class Facts:
     def add(
         self,
         batch: pa.RecordBatch,
-        order: npt.NDArray[np.int64],
         *,
         keys: npt.NDArray[np.uint64],
         groups: npt.NDArray[np.uint64],
@@ -62,21 +61,20 @@ class Facts:
         """Take the facts of the next records.
 
         Args:
-            batch: of RECORD_SCHEMA; lang and method are read.
-            order: places in the batch, in the order of ids.
+            batch: of RECORD_SCHEMA, in the order of ids; lang and method are read.
             keys: 64 bits of a digest of each text, in the order of the batch, like what follows.
             groups: rank keys of the groups (see `tongues.data.splits`).
             sizes: tokens; None where rows are counted.
         """
-        here = slice(self.records, self.records + len(order))
-        self.langs[here] = self._langs.codes_of(batch.column("lang"), str)[order]
-        self.methods[here] = self._methods.codes_of(batch.column("method"), _builder)[order]
-        rows = np.ones(len(order), _ROW)
-        rows["key"], rows["group"] = keys[order], groups[order]
+        here = slice(self.records, self.records + batch.num_rows)
+        self.langs[here] = self._langs.codes_of(batch.column("lang"), str)
+        self.methods[here] = self._methods.codes_of(batch.column("method"), _builder)
+        rows = np.ones(batch.num_rows, _ROW)
+        rows["key"], rows["group"] = keys, groups
         if sizes is not None:
-            rows["size"] = sizes[order]
+            rows["size"] = sizes
         self._file.write(rows.data)
-        self.records += len(order)
+        self.records += batch.num_rows
 
     def parts(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         """Place of the first record, and "key", "group" and "size" of the next thousands from there."""

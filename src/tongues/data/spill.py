@@ -1,13 +1,13 @@
 """Records on disk between passes, in the order of their ids whatever the order they came in.
 
-Each record goes to one of 128 files by the beginning of its id; whoever reads gets one file at a time
-with the order of ids in it. All passes see the same order, which is why a result depends neither on
-the order of input nor on its sharding.
+Each record goes to one of 128 files by the beginning of its id; whoever reads gets some thousands of a file
+at a time, in the order of ids. All passes see the same order, which is why a result depends neither on the
+order of input nor on its sharding. Memory holds a 128th of the records once, and what is made of some
+thousands, however many there are.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -24,19 +24,6 @@ _PARTS = 128
 _BORDERS = np.array([f"{256 * part // _PARTS:02x}" for part in range(1, _PARTS)], dtype="S2")
 """Ids are hexadecimal digests, so equal steps make parts of equal size."""
 _ROWS_AT_ONCE = 16_384
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some of the records, in the order they came in.
-
-    Args:
-        batch: of RECORD_SCHEMA.
-        order: places in the batch, in the order of ids.
-    """
-
-    batch: pa.RecordBatch
-    order: Places
 
 
 class RecordSpill:
@@ -83,19 +70,18 @@ class RecordSpill:
             if end > begin:
                 writer.write_batch(together.slice(begin, end - begin))
 
-    def parts(self) -> Iterator[Part]:
-        """All records, a 128th of them in memory at a time; the parts in the order of ids, at least one.
+    def parts(self) -> Iterator[pa.RecordBatch]:
+        """All records in the order of their ids, at most 16,384 at a time; one empty batch if there are none.
 
-        The order within a part is found when it is read first, and kept beside it.
+        The order within a file is found when it is read first, and kept beside it.
         """
         if not self.rows:
-            yield Part(to_batch([]), np.empty(0, np.int64))
+            yield to_batch([])
         for path in self._paths:
-            with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
-                table = reader.read_all()
-            if table.num_rows:
-                [batch] = table.combine_chunks().to_batches()
-                yield Part(batch, self._order(path, batch))
+            batch = _whole(path)
+            order = self._order(path, batch) if batch.num_rows else []
+            for start in range(0, len(order), _ROWS_AT_ONCE):
+                yield batch.take(pa.array(order[start : start + _ROWS_AT_ONCE]))
 
     def _order(self, path: Path, batch: pa.RecordBatch) -> Places:
         kept = path.with_suffix(".order")
@@ -112,6 +98,12 @@ class RecordSpill:
 
 def _writer(path: Path) -> pa.ipc.RecordBatchFileWriter:
     return pa.ipc.new_file(str(path), RECORD_SCHEMA)
+
+
+def _whole(path: Path) -> pa.RecordBatch:
+    with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
+        batches = reader.read_all().combine_chunks().to_batches()
+    return batches[0] if batches else to_batch([])
 
 
 def _ids(batch: pa.RecordBatch) -> npt.NDArray[np.bytes_]:
