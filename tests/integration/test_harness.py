@@ -8,6 +8,7 @@ from tongues.core.errors import EvaluationError
 from tongues.core.standard_suites import SUITE_NAMES, standard_suite
 from tongues.evaluation import harness
 from tongues.evaluation.harness import open_harness_set
+from tongues.evaluation.harness_tasks import description
 from tongues.evaluation.likelihood import OptionScore
 from tongues.evaluation.runner import Done
 
@@ -159,7 +160,7 @@ def test_every_set_names_columns_that_its_template_has() -> None:
     """The harness's own description of each task mentions what is taken for the question."""
     count = 0
     for about in (one for name in SUITE_NAMES for one in standard_suite(name).sets if one.harness):
-        folder = harness._description(about, about.languages[0], about.task.parts[0]).parent
+        folder = description(about, about.languages[0], about.task.parts[0]).parent
         told = "".join(
             path.read_text() for path in folder.iterdir() if path.is_file() and path.suffix != ".md"
         )
@@ -195,7 +196,7 @@ def test_every_pinned_task_is_in_the_harness_in_its_version() -> None:
     for about in {one.name: one for name in SUITE_NAMES for one in standard_suite(name).sets}.values():
         for lang in about.languages if about.harness else ():
             part = about.task.parts[0]
-            config = load_yaml(harness._description(about, lang, part), resolve_func=False)
+            config = load_yaml(description(about, lang, part), resolve_func=False)
             assert config["task"] == about.task.task.format(code=about.code(lang), part=part)
             assert float(config["metadata"]["version"]) == about.task.version
             count += 1

@@ -11,23 +11,18 @@ import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from tongues.core.digests import digest_value
 from tongues.core.errors import EvaluationError
 from tongues.core.scores import Measurement
-from tongues.core.standard_suites import HARNESS_VERSION, HarnessTask, StandardSet
+from tongues.core.standard_suites import HARNESS_VERSION, StandardSet
 from tongues.evaluation.drawing import drawn
+from tongues.evaluation.harness_tasks import SHOTS_SEED, Rows, open_task, splits_of, template
 from tongues.evaluation.items import LETTERS
 from tongues.evaluation.runner import Done, Runner
 from tongues.evaluation.samples import Sample
 from tongues.evaluation.sets import ByLang, Question, choice_figures
-
-Rows = Sequence[Mapping[str, Any]]
-SHOTS_SEED = 1_234
-"""Of the examples that are drawn, which are the same in every process."""
-_EXAMPLES = "examples"
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,7 @@ class HarnessSet:
     def signature(self) -> dict[str, str]:
         """Task, version, template and shots."""
         how = f"{self.about.measured_by}; text {self.about.text}; {self.about.source}"
-        templates = {lang: _template(self.about, lang) for lang in self.tasks}
+        templates = {lang: template(self.about, lang) for lang in self.tasks}
         return {self.name: how} | {f"template of {self.name}/{lang}": t for lang, t in templates.items()}
 
     def _chosen(self, langs: Sequence[str]) -> dict[str, list[int]]:
@@ -177,7 +172,7 @@ def open_harness_set(
     task, langs = about.task, list(rows) if rows is not None else list(about.languages)
     tasks = {
         lang: dict(
-            _open_task(about, lang, part, _splits(task, part, lang, rows, examples), hub)
+            open_task(about, lang, part, splits_of(task, part, lang, rows, examples), hub)
             for part in task.parts
         )
         for lang in langs
@@ -185,21 +180,6 @@ def open_harness_set(
     content: list[Any] = [hub] if rows is None else [{lang: list(found) for lang, found in rows.items()}]
     content += [{lang: list(found) for lang, found in examples.items()}] if examples else []
     return HarnessSet(about, tasks, digest_value(content))
-
-
-def _splits(
-    task: HarnessTask,
-    part: str,
-    lang: str,
-    rows: Mapping[str, Rows] | None,
-    examples: Mapping[str, Rows] | None,
-) -> tuple[Rows, Rows] | None:
-    """The rows of one language and part, and the examples; None where the hub has them."""
-    if rows is None:
-        return None
-    both = rows[lang], (examples or {}).get(lang, ())
-    own, shots = ([row for row in found if not part or row.get(task.part_key) == part] for found in both)
-    return own, shots
 
 
 def _check_release() -> None:
@@ -213,89 +193,6 @@ def _check_release() -> None:
         raise EvaluationError(
             f"lm-evaluation-harness is {found}, the suites pin {HARNESS_VERSION}", fix="install tongues[eval]"
         )
-
-
-def _open_task(
-    about: StandardSet,
-    lang: str,
-    part: str,
-    splits: tuple[Rows, Rows] | None,
-    hub: tuple[str, str] | None,
-) -> tuple[str, Any]:
-    """One task of the harness by its name, on our rows or on the hub's."""
-    from lm_eval.api.task import ConfigurableTask
-    from lm_eval.tasks._yaml_loader import load_yaml
-
-    task = about.task
-    name = task.task.format(code=about.code(lang), part=part)
-    config = load_yaml(_description(about, lang, part))
-    if (config["task"], float(config["metadata"]["version"])) != (name, task.version):
-        raise EvaluationError(f"{name} is not version {task.version:g} in this release of the harness")
-    config = {key: value for key, value in config.items() if key not in {"tag", "group"}}
-    config |= {"num_fewshot": task.shots}
-    if hub is not None:
-        config |= {"dataset_path": hub[0], "dataset_kwargs": {"revision": hub[1]}}
-    elif splits is not None:
-        config |= _from_rows(config, *splits, task.shots)
-    loaded = ConfigurableTask(config=config)
-    loaded.set_fewshot_seed(seed=SHOTS_SEED)
-    loaded.build_all_requests(limit=None, rank=0, world_size=1)
-    _check_questions(loaded, name, task.asks)
-    return name, loaded
-
-
-def _check_questions(task: Any, name: str, columns: Sequence[str]) -> None:
-    """What cannot be searched for in training data is not asked."""
-    if missing := [column for column in columns if column not in task.eval_docs[0]]:
-        raise EvaluationError(f"{name}: rows have no column {', '.join(missing)}, which holds the question")
-
-
-def _description(about: StandardSet, lang: str, part: str) -> Path:
-    """The harness's own file about a task."""
-    import lm_eval
-
-    file = about.task.file.format(code=about.code(lang), part=part)
-    return Path(lm_eval.__file__).parent / "tasks" / file
-
-
-def _template(about: StandardSet, lang: str) -> str:
-    """The words around a question: a template, or the name of the harness's function that makes them."""
-    from lm_eval.tasks._yaml_loader import load_yaml
-
-    path = _description(about, lang, about.task.parts[0])
-    return str(load_yaml(path, resolve_func=False)["doc_to_text"])
-
-
-def _from_rows(config: Mapping[str, Any], rows: Rows, examples: Rows, shots: int) -> dict[str, Any]:
-    """What replaces the hub's data set: rows as the split that is evaluated, and examples for the shots.
-
-    Raises:
-        EvaluationError: there are fewer examples than shots, or one of them is asked, too.
-    """
-    from datasets import Dataset, DatasetDict
-
-    if shots:
-        _check_examples(str(config["task"]), rows, examples, shots)
-    split = config.get("test_split") or config["validation_split"]
-    found = DatasetDict({split: Dataset.from_list([dict(row) for row in rows])})
-    if shots:
-        found[_EXAMPLES] = Dataset.from_list([dict(row) for row in examples])
-    others = {"training_split": None, "fewshot_split": _EXAMPLES if shots else None}
-    kept = {
-        "test_split": config.get("test_split"),
-        "validation_split": None if config.get("test_split") else split,
-    }
-    return {"custom_dataset": lambda **_: found, **others, **kept}
-
-
-def _check_examples(task: str, rows: Rows, examples: Rows, shots: int) -> None:
-    if len(examples) < shots:
-        fix = "give enough rows under shots_uri, in every language"
-        raise EvaluationError(f"{task}: {shots} shots, {len(examples)} examples", fix=fix)
-    asked = {digest_value(dict(row)) for row in rows}
-    if known := sum(digest_value(dict(row)) in asked for row in examples):
-        fix = "give other rows under shots_uri: they show the answers"
-        raise EvaluationError(f"{task}: {known} of the examples are asked, too", fix=fix)
 
 
 def _counted(samples: Sequence[Mapping[str, Any]], filter: str) -> list[Mapping[str, Any]]:

@@ -145,15 +145,21 @@ def _both(passed: Sequence[bool], clean: Sequence[bool]) -> Measurement:
     """The harmonic mean of both rates, resampled over answers; 0 where none is clean."""
     import numpy as np
 
-    lines, words = (np.array(flags, dtype=float) for flags in (passed, clean))
-    picked = draws(len(lines))
+    flags = np.array([passed, clean], dtype=float)
+    picked = draws(len(passed))
+    value = _harmonic(flags.mean(axis=1, keepdims=True))
+    return resampled(float(value[0]), _harmonic(flags[:, picked].mean(axis=2)), len(passed))
 
-    def harmonic(by_line: "NDArray[np.float64]", both: "NDArray[np.float64]") -> "NDArray[np.float64]":
-        """2lw / (l + w) with w = clean / passed; a resample without any that passes counts as 0."""
-        by_word = np.divide(both, by_line, out=np.zeros_like(both), where=by_line > 0)
-        return 2 * by_line * by_word / np.maximum(by_line + by_word, 1e-10)
 
-    value = harmonic(lines.mean(keepdims=True), words.mean(keepdims=True))
-    return resampled(
-        float(value[0]), harmonic(lines[picked].mean(axis=1), words[picked].mean(axis=1)), len(lines)
-    )
+def _harmonic(rates: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """``2lw / (l + w)`` with ``w = clean / passed``; without any that passes it is 0.
+
+    Args:
+        rates: shares of answers that pass by line, and of those that are clean, too; shape (2, resamples).
+    """
+    import numpy as np
+
+    by_line, both = rates
+    by_word = np.divide(both, by_line, out=np.zeros_like(both), where=by_line > 0)
+    mean: NDArray[np.float64] = 2 * by_line * by_word / np.maximum(by_line + by_word, 1e-10)
+    return mean

@@ -70,17 +70,18 @@ def test_score_model_small_suite_measures_everything_named(
     expected = {f"choices/{lang}/{m}" for lang in ("en", "es", "gl") for m in ("accuracy", "accuracy_norm")}
     expected |= {f"choices/all/{m}" for m in ("accuracy", "consistency_2", "consistency_3", "ac3_2", "ac3_3")}
     expected |= {
-        f"translation/{g}/{m}" for g in ("es", "gl") for m in ("chrf", "bleu", "target_language_rate")
+        f"translation/{g}/{m}" for g in ("es", "gl") for m in ("chrf", "bleu", "ter", "target_language_rate")
     }
     expected |= {
         f"open/{lang}/{m}"
         for lang in ("en", "es", "gl")
-        for m in ("target_language_rate", "line_language_rate")
+        for m in ("target_language_rate", "line_language_rate", "line_pass_rate")
     }
     assert {name for name in scores.measurements if "/lines_found_" not in name} == expected
     assert progress.done == suite.work_items
     assert scores.get("choices", "es", "accuracy").n == 3  # type: ignore[union-attr]
     assert "nw:2" in scores.signatures["translation/es/chrf"]
+    assert "tok:tercom" in scores.signatures["translation/gl/ter"]
     written = Scores.model_validate_json((tmp_path / "out" / "scores.json").read_bytes())
     assert written == scores
 
