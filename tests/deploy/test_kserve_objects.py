@@ -153,7 +153,7 @@ def test_folder_of_this_machine_is_refused(uri):
 def test_rendered_objects_are_applied_and_a_misspelt_field_is_refused(tmp_path):
     with KServeServer(strict=True) as server:
         access = Configuration()
-        access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
+        access.host, access.retries = server.url, False
         api = KServeApi(KubernetesApi(ApiClient(access), print), print)
         for item in (
             objects.serving_runtime("adapter", "team-a"),
