@@ -12,13 +12,13 @@ def report(
     status: dsl.PipelineTaskFinalStatus,
     summary: dsl.Output[dsl.Markdown],
 ):
-    """Gather what the steps left behind into one report, and clear it away; runs last, whatever happened.
+    """Gather what the steps left behind into one report, and free what the run still holds; runs last.
 
     Args:
         recipe: recipe as a path, an s3:// URI, or the YAML itself.
         workspace: folder or s3:// prefix for all outputs.
         status: how the run ended, as Kubeflow Pipelines fills it in.
-        summary: the steps with outcome and time, and what went wrong.
+        summary: whatever became of the run: the steps with outcome and time, and what went wrong.
     """
     from tongues.stages import steps
 

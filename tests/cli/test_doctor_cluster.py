@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
 
-from kubernetes_api import KubernetesApi
+from cluster_server import ClusterServer
 
 ROOT = Path(__file__).resolve().parents[2]
 H100 = {"cloud.google.com/gke-accelerator": "nvidia-h100-80gb"}
@@ -81,14 +81,14 @@ def findings(**changes):
     from kubernetes.client import ApiClient, Configuration
 
     from tongues.core.recipe_file import parse_recipe
-    from tongues.platform.kubernetes_api import KubernetesApi as Client
+    from tongues.platform.kubernetes_api import KubernetesApi
     from tongues.stages.cluster_doctor import Questions, examine_cluster
 
     objects = copy.deepcopy(SOUND) | changes.pop("objects", {})
     text = (ROOT / "recipes" / "quickstart.yaml").read_text() + changes.pop("pools", POOLS)
     given = parse_recipe(text.encode(), where="test")
-    with KubernetesApi(objects={k: v for k, v in objects.items() if v is not None}, **changes) as api:
-        client = Client(ApiClient(Configuration(host=api.url)), print, patience_s=0.0)
+    with ClusterServer(objects={k: v for k, v in objects.items() if v is not None}, **changes) as api:
+        client = KubernetesApi(ApiClient(Configuration(host=api.url)), print, patience_s=0.0)
         found = examine_cluster(client, Questions("team-a", given))
     assert all(method == "GET" or path.endswith("selfsubjectaccessreviews") for method, path in api.requests)
     return {finding.name: finding for finding in found}
@@ -208,8 +208,8 @@ def test_no_value_of_a_secret_is_ever_told():
 
 def test_the_command_says_it_as_json_and_exits_1(tmp_path, recipe):
     objects = copy.deepcopy(SOUND) | {"/apis/kueue.x-k8s.io/v1beta2/clusterqueues/finetune": queue(2)}
-    with KubernetesApi(objects=objects, token="of-ada") as api:
-        (tmp_path / "config").write_text(api.kubeconfig("of-ada"))
+    with ClusterServer(objects=objects, token="of-ada") as api:
+        api.kubeconfig(tmp_path, token="of-ada")
         done = doctor(tmp_path, recipe)
     told = json.loads(done.stdout)
     assert done.returncode == 1 and told["ok"] is False, done.stderr
@@ -224,8 +224,8 @@ def test_the_command_says_it_as_json_and_exits_1(tmp_path, recipe):
     ],
 )
 def test_a_server_that_is_not_usable_is_one_error(tmp_path, recipe, server, token, said):
-    with KubernetesApi(**server) as api:
-        (tmp_path / "config").write_text(api.kubeconfig(token))
+    with ClusterServer(**server) as api:
+        api.kubeconfig(tmp_path, token=token)
         done = doctor(tmp_path, recipe)
     told = json.loads(done.stdout)
     assert done.returncode == 1 and said in told["error"]["what"] and told["error"]["fix"]
@@ -238,8 +238,8 @@ def test_without_any_access_it_says_where_access_comes_from(tmp_path, recipe):
 
 
 def test_other_services_are_asked_too(tmp_path, recipe):
-    with KubernetesApi(objects=SOUND) as api:
-        (tmp_path / "config").write_text(api.kubeconfig())
+    with ClusterServer(objects=SOUND) as api:
+        api.kubeconfig(tmp_path)
         done = doctor(tmp_path, recipe, "--host", "http://127.0.0.1:1")
     [kfp] = [f for f in json.loads(done.stdout)["findings"] if f["name"] == "kubeflow pipelines"]
     assert not kfp["ok"] and "does not answer" in kfp["found"] and "port-forward" in kfp["fix"]
@@ -255,5 +255,5 @@ def doctor(folder, recipe, *more):
         "team-a",
         "--json",
     ]
-    environment = os.environ | {"KUBECONFIG": str(folder / "config"), "TONGUES_WORKSPACE": str(folder)}
+    environment = os.environ | {"KUBECONFIG": str(folder / "kubeconfig"), "TONGUES_WORKSPACE": str(folder)}
     return subprocess.run([*command, *more], capture_output=True, text=True, timeout=100, env=environment)

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("kubernetes", reason="the Kubernetes client is not installed: install tongues[pipelines]")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
 
-from kubernetes_server import KubernetesServer, Moment
+from trainer_server import Moment, TrainerServer
 
 from components.report.component import report
 from tests.handmade_versions import RECIPE
@@ -44,24 +44,24 @@ def run(tmp_path, monkeypatch):
 
 
 def test_nodes_that_a_run_still_holds_are_freed_and_no_others(run):
-    with KubernetesServer([Moment()]) as server:
+    with TrainerServer([Moment()]) as server:
         server.jobs |= {"mine": job("mine", "run-1"), "other": job("other", "run-2")}
         assert run(server)["state"] == "FAILED"
     assert server.deleted == ["mine"]
 
 
 def test_recipe_of_one_node_asks_the_cluster_nothing(run):
-    with KubernetesServer([Moment()]) as server:
+    with TrainerServer([Moment()]) as server:
         run(server, more="")
     assert server.requests == []
 
 
 def test_missing_right_fails_the_step_and_the_report_is_whole_after_each_try(run, capsys):
-    with KubernetesServer(choose=lambda n, method, path: "403") as server:
+    with TrainerServer(choose=lambda n, method, path: "403") as server:
         for _ in range(2):
             with pytest.raises(SystemExit) as ended:
                 run(server)
             assert ended.value.code == 1
     assert "pipeline.train=true" in capsys.readouterr().out
-    with KubernetesServer([Moment()]) as server:
+    with TrainerServer([Moment()]) as server:
         assert [one["step"] for one in run(server)["entries"]] == ["finetune"]

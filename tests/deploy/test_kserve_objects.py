@@ -185,7 +185,7 @@ def strict_api():
     """A stand-in for the API server that refuses what KServe's schemas do not have."""
     with KServeServer(strict=True) as server:
         access = Configuration()
-        access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
+        access.host, access.retries = server.url, False
         yield KServeApi(KubernetesApi(ApiClient(access), print), print)
 
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from kubernetes_server import PODS, KubernetesServer, Moment, PodMoment
 from object_store import running_store
+from trainer_server import PODS, Moment, PodMoment, TrainerServer
 
 from tests.servers.tuning_job import record
 from tests.tiny_models import make_tiny_base
@@ -69,7 +69,7 @@ def inputs(given: Given, place: Workspace, base: Path) -> tuple[Output, Output]:
 @pytest.fixture
 def cluster(monkeypatch, tmp_path):
     """A cluster, an object store, and this process as the pod of a step on it."""
-    with running_store("tongues") as store, KubernetesServer() as server:
+    with running_store("tongues") as store, TrainerServer() as server:
         monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig(tmp_path)))
         monkeypatch.setenv("KFP_POD_NAME", POD)
         for name, value in store.environment.items():

@@ -47,7 +47,7 @@ class Cluster:
         self.vllm.held["es"] = folder
         self.answer = folder / "answer.txt"
         access = Configuration()
-        access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
+        access.host, access.retries = server.url, False
         self.waited = 0.0
         self.api = KServeApi(
             KubernetesApi(ApiClient(access), self.lines.append),

@@ -13,8 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
 
 from kfp_api import KfpApi, Scene, pod_of
-from kubernetes_server import KubernetesServer, Moment
 from object_store import running_store
+from trainer_server import Moment, TrainerServer
 
 pytestmark = pytest.mark.integration
 
@@ -104,7 +104,7 @@ def test_cancel_deletes_the_trainjobs_of_its_run_and_no_others(kfp, tmp_path):
     api, environment = kfp
     api.scenes = [RUNNING]
     _, first, _ = tongues(environment, "submit", "quickstart", "--upload", "-n", "team-a")
-    with KubernetesServer([Moment()]) as cluster:
+    with TrainerServer([Moment()]) as cluster:
         for name, run in (("mine", first["run_id"]), ("other", "another-run")):
             labels = {"pipeline/runid": run}
             cluster.jobs[name] = {"metadata": {"name": name, "labels": labels}, "spec": {}}

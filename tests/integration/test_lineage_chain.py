@@ -281,7 +281,7 @@ def test_version_goes_to_kserve_and_its_chain_then_ends_at_the_endpoint(remote, 
     assert runtime["kind"] == "ServingRuntime"
     assert service["spec"]["predictor"]["model"]["storageUri"].startswith("s3://tongues/work/finetune/")
     with KServeServer(statuses=(stale, loading, ready)) as server:
-        env |= {"KUBECONFIG": str(server.kubeconfig(tmp_path / "config"))}
+        env |= {"KUBECONFIG": str(server.kubeconfig(tmp_path))}
         code, answer = tongues(env, *serve, "--dry-run")
         assert (code, answer["dry_run"], server.objects) == (0, True, {})
         code, answer = tongues(env, *serve)
@@ -303,7 +303,7 @@ def test_unsigned_or_changed_artefact_never_reaches_the_cluster(remote, tmp_path
     whole = store.client.get_object(Bucket="tongues", Key=key)["Body"].read()
     store.client.delete_object(Bucket="tongues", Key=key)
     with KServeServer() as server:
-        env |= {"KUBECONFIG": str(server.kubeconfig(tmp_path / "config"))}
+        env |= {"KUBECONFIG": str(server.kubeconfig(tmp_path))}
         code, answer = tongues(env, "serve", "tiny@champion", "--target", "kserve", "-n", "team-a")
         assert code == 1 and answer["error"]["type"] == "SignatureError"
         assert server.requests == []

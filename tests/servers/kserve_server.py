@@ -1,24 +1,20 @@
-"""A real HTTP server with the part of the Kubernetes API that KServe objects need.
+"""The stand-in cluster as far as KServe objects go.
 
 Server-side apply keeps who set which field and tells conflicts; objects are checked on request as strictly
 as the CustomResourceDefinitions say; the controller is a list of statuses, one for each
-look, of which the last one stays. Errors are ``Status`` objects as an API server sends them. A canary has
-a status of its own, and the HTTPRoute of a service shares its requests out as KServe does from 0.20.1 on.
+look, of which the last one stays. A canary has a status of its own, and the HTTPRoute of a service shares its
+requests out as KServe does from 0.20.1 on.
 """
 
-import json
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 
 import yaml
+from kubernetes_http import KubernetesHttp, Refusal, Request
 
-REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict"}
 Status = Callable[[int], dict[str, Any]]
 """From the generation that the object has to the status its controller has written."""
 
@@ -72,8 +68,8 @@ def canary_failed(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass
-class KServeServer:
-    """The server; a context manager, on a free port of the loopback.
+class KServeServer(KubernetesHttp):
+    """The server.
 
     Args:
         statuses: what the controller says, one after the other; the last one stays.
@@ -96,82 +92,48 @@ class KServeServer:
     kinds: Sequence[str] = ("inferenceservices", "llminferenceservices", "servingruntimes", "httproutes")
     namespaces: Sequence[str] = ("team-a",)
     strict: bool = False
+    token: str = ""
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     owners: dict[str, dict[str, str]] = field(default_factory=dict)
     looks: int = 0
-    requests: list[tuple[str, str]] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __enter__(self) -> Self:
-        world = self
+    def route(self, request: Request) -> Any:
+        """Look at an object, or apply one."""
+        self._check(request.path)
+        if request.method == "GET":
+            return self._look(request.path)
+        if request.content_type != "application/apply-patch+yaml" or "fieldManager" not in request.query:
+            raise Refusal(415, "only server-side apply is understood here")
+        item = yaml.safe_load(request.body)
+        wrong = strictly_wrong(item) if self.strict else []
+        if not self.knows_canary and "canary" in item["spec"]:
+            wrong = ['unknown field "spec.canary"']
+        if wrong:
+            raise Refusal(400, f"strict decoding error: {'; '.join(wrong)}")
+        answer = self._apply(request.path, item, request.query)
+        if request.query.get("dryRun") != "All":
+            entries = answer[1]["spec"].get("canary", [])
+            self.shifted(entries[0]["trafficPercent"] if entries else 0)
+        return answer
 
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-            def do_GET(self) -> None:
-                with world.lock:
-                    self._answer(*world.get(self.path))
-
-            def do_PATCH(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                with world.lock:
-                    self._answer(*world.patch(self.path, self.headers["Content-Type"], content))
-
-            def _answer(self, code: int, body: dict[str, Any]) -> None:
-                content = json.dumps(body).encode()
-                self.send_response(code)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-    def kubeconfig(self, path: Path, namespace: str = "") -> Path:
-        """Write the access to it as kubectl keeps it."""
-        cluster = {"server": f"http://127.0.0.1:{self.server.server_port}"}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "here", "cluster": cluster}],
-            "users": [{"name": "me", "user": {"token": "t"}}],
-            "contexts": [
-                {"name": "here", "context": {"cluster": "here", "user": "me", "namespace": namespace}}
-            ],
-            "current-context": "here",
-        }
-        path.write_text(yaml.safe_dump(config))
-        return path
-
-    def get(self, path: str) -> tuple[int, dict[str, Any]]:
-        """Look at an object; its controller has gone on since the last look."""
-        self.requests.append(("GET", path))
-        if refusal := self._refusal(path):
-            return refusal
-        address = urlsplit(path).path
+    def _look(self, address: str) -> dict[str, Any]:
+        """An object as it stands; its controller has gone on since the last look."""
         *_, namespace, plural, name = address.split("/")
         if plural == "httproutes":
-            return self._route(namespace, name)
+            return self._shared_out(namespace, name)
         if address not in self.objects:
-            return problem(404, f'inferenceservices "{name}" not found', name=name)
+            raise Refusal(404, f'inferenceservices "{name}" not found', name=name)
         found = self.objects[address]
         status = self.statuses[min(self.looks, len(self.statuses) - 1)](found["metadata"]["generation"])
         self.looks += 1
         canaries = [self.canary(entry) for entry in found["spec"].get("canary", [])]
-        return 200, found | {"status": status | ({"canaryStatuses": canaries} if canaries else {})}
+        return found | {"status": status | ({"canaryStatuses": canaries} if canaries else {})}
 
-    def _route(self, namespace: str, name: str) -> tuple[int, dict[str, Any]]:
+    def _shared_out(self, namespace: str, name: str) -> dict[str, Any]:
         """The HTTPRoute of a service; a canary that is not ready gets nothing."""
         address = f"/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices/{name}"
         if self.shares == "no route" or address not in self.objects:
-            return problem(404, f'httproutes "{name}" not found', name=name)
+            raise Refusal(404, f'httproutes "{name}" not found', name=name)
         spec = self.objects[address]["spec"]
         canaries = [c for c in spec.get("canary", []) if self.canary(c)["ready"]]
         stable = "-".join(filter(None, (name, spec["predictor"].get("name"), "predictor")))
@@ -184,32 +146,11 @@ class KServeServer:
                 backends.append(
                     {"kind": "Service", "name": service, "port": 80, "weight": one["trafficPercent"]}
                 )
-        return 200, {
+        return {
             "kind": "HTTPRoute",
             "metadata": {"name": name},
             "spec": {"rules": [{"backendRefs": backends}]},
         }
-
-    def patch(self, path: str, kind: str, content: bytes) -> tuple[int, dict[str, Any]]:
-        """Apply an object server-side."""
-        self.requests.append(("PATCH", path))
-        if refusal := self._refusal(path):
-            return refusal
-        parts = urlsplit(path)
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        if kind != "application/apply-patch+yaml" or "fieldManager" not in query:
-            return problem(415, "only server-side apply is understood here")
-        item = yaml.safe_load(content)
-        wrong = strictly_wrong(item) if self.strict else []
-        if not self.knows_canary and "canary" in item["spec"]:
-            wrong = ['unknown field "spec.canary"']
-        if wrong:
-            return problem(400, f"strict decoding error: {'; '.join(wrong)}")
-        answer = self._apply(parts.path, item, query)
-        if query.get("dryRun") != "All" and answer[0] < 300:
-            entries = answer[1]["spec"].get("canary", [])
-            self.shifted(entries[0]["trafficPercent"] if entries else 0)
-        return answer
 
     def set_by(self, manager: str, address: str, where: str, value: Any) -> None:
         """Have somebody else set one field, such as "spec.predictor.minReplicas"."""
@@ -231,7 +172,7 @@ class KServeServer:
         }
         if conflicts and query.get("force") != "true":
             told = ", ".join(f'conflict with "{who}": .{where}' for where, who in conflicts.items())
-            return problem(409, f"Apply failed with {len(conflicts)} conflict: {told}")
+            raise Refusal(409, f"Apply failed with {len(conflicts)} conflict: {told}")
         kept = {w: v for w, v in standing.items() if w not in wanted and owners.get(w, "") not in ("", mine)}
         merged = grown(kept | wanted)
         changed = there is None or merged["spec"] != there["spec"]
@@ -244,15 +185,14 @@ class KServeServer:
             self.looks = 0
         return (200 if there else 201), merged
 
-    def _refusal(self, path: str) -> tuple[int, dict[str, Any]] | None:
-        _, _, group, _, _, namespace, plural, _ = urlsplit(path).path.split("/")
+    def _check(self, path: str) -> None:
+        _, _, group, _, _, namespace, plural, _ = path.split("/")
         if self.refuse:
-            return problem(self.refuse, f'{plural}.{group} is forbidden: User "me" cannot do that')
+            raise Refusal(self.refuse, f'{plural}.{group} is forbidden: User "me" cannot do that')
         if plural not in self.kinds:
-            return problem(404, "the server could not find the requested resource")
+            raise Refusal(404, "the server could not find the requested resource")
         if namespace not in self.namespaces:
-            return problem(404, f'namespaces "{namespace}" not found', name=namespace, kind="namespaces")
-        return None
+            raise Refusal(404, f'namespaces "{namespace}" not found', name=namespace, kind="namespaces")
 
 
 def strictly_wrong(item: dict[str, Any]) -> list[str]:
@@ -261,12 +201,6 @@ def strictly_wrong(item: dict[str, Any]) -> list[str]:
     from crd_schemas import problems
 
     return problems(item)
-
-
-def problem(code: int, message: str, **details: str) -> tuple[int, dict[str, Any]]:
-    """An error as an API server tells it."""
-    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
-    return code, status | {"reason": REASONS.get(code, ""), "details": details}
 
 
 def leaves(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

@@ -41,7 +41,7 @@ class Time:
 def connect():
     def connected(server):
         access = Configuration()
-        access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
+        access.host, access.retries = server.url, False
         time = Time()
         api = KubernetesApi(ApiClient(access), time.lines.append, patience_s=0.0)
         return KServeApi(api, time.lines.append, wait=time.wait, clock=lambda: time.now), time
@@ -88,7 +88,7 @@ def test_dry_run_checks_and_keeps_nothing(connect):
         api, _ = connect(server)
         assert api.apply(service(), dry_run=True).generation == 1
         assert server.objects == {}
-        assert "dryRun=All" in server.requests[0][1] and "fieldValidation=Strict" in server.requests[0][1]
+        assert server.queries[0]["dryRun"] == "All" and server.queries[0]["fieldValidation"] == "Strict"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class Case:
 
     def __init__(self, server):
         access = Configuration()
-        access.host, access.retries = f"http://127.0.0.1:{server.server.server_port}", False
+        access.host, access.retries = server.url, False
         self.now, self.server, self.lines = 0.0, server, []
         self.api = KServeApi(
             KubernetesApi(ApiClient(access), self.lines.append),

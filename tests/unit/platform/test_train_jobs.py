@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from kubernetes_server import JOBS, KubernetesServer, Moment, PodMoment
+from trainer_server import JOBS, Moment, PodMoment, TrainerServer
 
 from tongues.core.errors import KubernetesError, TrainingInterruptedError, TuningError
 from tongues.platform.kubernetes_api import ApiAwayError, ApiRefusedError, KubernetesApi
@@ -56,7 +56,7 @@ def running(*lines, attempt=0):
 
 
 def test_job_is_created_once_and_followed_to_its_end(follow):
-    with KubernetesServer([Moment(), Moment(pods=[running()]), DONE]) as server:
+    with TrainerServer([Moment(), Moment(pods=[running()]), DONE]) as server:
         follow(server)
     assert [job["metadata"]["name"] for job in server.created] == [NAME]
     assert server.deleted == []
@@ -66,20 +66,20 @@ def test_job_is_created_once_and_followed_to_its_end(follow):
 def test_first_nodes_lines_come_once_each_whatever_second_they_are_of(follow):
     lines = [("00:01", "a"), ("00:01", "b"), ("00:01", "b"), ("00:02", "c"), ("00:03", "d")]
     moments = [Moment(pods=[running(*lines[:end]), PodMoment(node=1)]) for end in (1, 2, 3, 3, 5)]
-    with KubernetesServer([*moments, DONE]) as server:
+    with TrainerServer([*moments, DONE]) as server:
         follow(server)
     assert [line for line in follow.said if len(line) == 1] == ["a", "b", "b", "c", "d"]
 
 
 def test_pod_that_was_started_again_is_read_from_its_beginning(follow):
     first, second = running(("00:01", "step 1")), running(("00:09", "step 1, again"), attempt=1)
-    with KubernetesServer([Moment(pods=[first]), Moment(pods=[second]), DONE]) as server:
+    with TrainerServer([Moment(pods=[first]), Moment(pods=[second]), DONE]) as server:
         follow(server)
     assert [line for line in follow.said if line.startswith("step")] == ["step 1", "step 1, again"]
 
 
 def test_job_that_runs_already_is_followed_and_none_is_made(follow):
-    with KubernetesServer([Moment(), DONE]) as server:
+    with TrainerServer([Moment(), DONE]) as server:
         server.jobs[NAME] = JOB | {"spec": {}}
         follow(server)
     assert server.created == [] and server.deleted == []
@@ -92,7 +92,7 @@ def test_job_of_an_earlier_try_that_has_ended_makes_room_for_a_new_one(follow, c
         server.moments = [DONE] if method == "DELETE" else server.moments
         return ""
 
-    with KubernetesServer([Moment(condition)], choose=choose) as server:
+    with TrainerServer([Moment(condition)], choose=choose) as server:
         server.jobs[NAME] = JOB | {"spec": {}}
         follow(server)
     assert server.deleted == [NAME] and len(server.created) == 1
@@ -106,7 +106,7 @@ def test_answer_to_the_creation_that_gets_lost_leaves_one_job(follow, fault):
         posts.extend([number] if method == "POST" else [])
         return fault if method == "POST" and len(posts) == 1 else ""
 
-    with KubernetesServer([Moment(), DONE], choose=choose) as server:
+    with TrainerServer([Moment(), DONE], choose=choose) as server:
         follow(server)
     assert len(server.created) == 1 and server.asked("POST", "trainjobs") == 2
 
@@ -114,7 +114,7 @@ def test_answer_to_the_creation_that_gets_lost_leaves_one_job(follow, fault):
 def test_job_that_kueue_holds_back_for_a_week_is_waited_for(follow):
     hours = [Moment(suspend=True)] * 168
     clock = Clock(pace=720)
-    with KubernetesServer([*hours, Moment(pods=[running()]), DONE]) as server:
+    with TrainerServer([*hours, Moment(pods=[running()]), DONE]) as server:
         follow(server, clock=clock)
     waiting = [line for line in follow.said if "waits in queue gpu-queue" in line]
     assert clock.now > 7 * 24 * 3600
@@ -127,7 +127,7 @@ def test_failed_job_is_told_of_with_the_last_lines_of_the_pod_that_failed(follow
     pods = [PodMoment(phase="Running", log=[("00:01", "fine")])]
     pods.append(PodMoment(node=1, phase="Failed", exit_code=1, log=log))
     end = Moment("Failed", "JobsFailed", "jobset failed due to reaching max number of restarts", pods=pods)
-    with KubernetesServer([end]) as server, pytest.raises(TuningError) as caught:
+    with TrainerServer([end]) as server, pytest.raises(TuningError) as caught:
         follow(server)
     assert not isinstance(caught.value, TrainingInterruptedError)
     assert caught.value.where == NAME
@@ -144,7 +144,7 @@ def test_failed_job_is_told_of_with_the_last_lines_of_the_pod_that_failed(follow
 
 def test_pod_that_ran_out_of_memory_is_named_so(follow):
     pods = [PodMoment(phase="Failed", exit_code=137, reason="OOMKilled")]
-    with KubernetesServer([Moment("Failed", pods=pods)]) as server, pytest.raises(TuningError) as caught:
+    with TrainerServer([Moment("Failed", pods=pods)]) as server, pytest.raises(TuningError) as caught:
         follow(server)
     assert "node 0 failed (OOMKilled, exit code 137)" in caught.value.what
 
@@ -152,7 +152,7 @@ def test_pod_that_ran_out_of_memory_is_named_so(follow):
 def test_eviction_that_used_up_the_restarts_asks_to_be_started_again(follow):
     pods = [PodMoment(phase="Failed", exit_code=75, log=[("00:01", "stopped by SIGTERM; step 40 is saved")])]
     with (
-        KubernetesServer([Moment("Failed", pods=pods)]) as server,
+        TrainerServer([Moment("Failed", pods=pods)]) as server,
         pytest.raises(TrainingInterruptedError, match="step 40 is saved") as caught,
     ):
         follow(server)
@@ -162,7 +162,7 @@ def test_eviction_that_used_up_the_restarts_asks_to_be_started_again(follow):
 def test_deadline_names_the_key_to_raise(follow):
     end = Moment("Failed", "DeadlineExceeded", "TrainJob exceeded its deadline")
     with (
-        KubernetesServer([Moment(pods=[running(("00:01", "step 9"))]), end]) as server,
+        TrainerServer([Moment(pods=[running(("00:01", "step 9"))]), end]) as server,
         pytest.raises(TuningError) as caught,
     ):
         follow(server)
@@ -172,7 +172,7 @@ def test_deadline_names_the_key_to_raise(follow):
 
 def test_job_that_somebody_deleted_is_an_interruption(follow):
     with (
-        KubernetesServer([Moment(), Moment(gone=True)]) as server,
+        TrainerServer([Moment(), Moment(gone=True)]) as server,
         pytest.raises(TrainingInterruptedError, match="was deleted"),
     ):
         follow(server)
@@ -182,7 +182,7 @@ def test_job_that_somebody_deleted_is_an_interruption(follow):
 def test_sigterm_deletes_the_job_and_the_handler_before_comes_back(follow):
     before = signal.getsignal(signal.SIGTERM)
     clock = Clock({20.0: lambda: os.kill(os.getpid(), signal.SIGTERM)})
-    with KubernetesServer([Moment(suspend=True)] * 50) as server, pytest.raises(CancelledError) as caught:
+    with TrainerServer([Moment(suspend=True)] * 50) as server, pytest.raises(CancelledError) as caught:
         follow(server, clock=clock)
     assert (server.deleted, server.jobs, caught.value.exit_code) == ([NAME], {}, 75)
     assert signal.getsignal(signal.SIGTERM) is before
@@ -192,7 +192,7 @@ def test_ctrl_c_deletes_the_job(follow):
     def interrupt():
         raise KeyboardInterrupt
 
-    with KubernetesServer([Moment()] * 50) as server, pytest.raises(KeyboardInterrupt):
+    with TrainerServer([Moment()] * 50) as server, pytest.raises(KeyboardInterrupt):
         follow(server, clock=Clock({20.0: interrupt}))
     assert server.deleted == [NAME]
 
@@ -200,7 +200,7 @@ def test_ctrl_c_deletes_the_job(follow):
 @pytest.mark.parametrize("fault", ["500", "503", "429", "reset"])
 def test_server_that_is_away_for_minutes_is_waited_for_and_told_of_once(follow, fault):
     clock = Clock()
-    with KubernetesServer([Moment()] * 6 + [DONE]) as server:
+    with TrainerServer([Moment()] * 6 + [DONE]) as server:
         server.choose = lambda number, method, path: fault if 10 < clock.now < 200 else ""
         follow(server, clock=clock)
     assert 200 < clock.now < 300 and len(server.created) == 1
@@ -208,7 +208,7 @@ def test_server_that_is_away_for_minutes_is_waited_for_and_told_of_once(follow, 
 
 
 def test_server_that_stays_away_ends_the_step_and_not_the_job(follow):
-    with KubernetesServer([Moment()] * 50) as server:
+    with TrainerServer([Moment()] * 50) as server:
         server.choose = lambda number, method, path: "503" if server.created else ""
         with pytest.raises(ApiAwayError, match="503") as caught:
             follow(server, patience_s=60.0)
@@ -219,7 +219,7 @@ def test_server_that_stays_away_ends_the_step_and_not_the_job(follow):
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_missing_right_is_told_at_once_with_the_account(follow, method):
     with (
-        KubernetesServer(choose=lambda number, asked, path: "403" if asked == method else "") as server,
+        TrainerServer(choose=lambda number, asked, path: "403" if asked == method else "") as server,
         pytest.raises(ApiRefusedError, match="system:serviceaccount:team-a:runner") as caught,
     ):
         follow(server)
@@ -228,7 +228,7 @@ def test_missing_right_is_told_at_once_with_the_account(follow, method):
 
 
 def test_cluster_without_trainer_says_what_to_install(follow):
-    with KubernetesServer(known=False) as server, pytest.raises(KubernetesError) as caught:
+    with TrainerServer(known=False) as server, pytest.raises(KubernetesError) as caught:
         follow(server)
     assert "trainer.kubeflow.org/v1alpha1 TrainJob" in caught.value.what
     assert "Kubeflow Trainer" in caught.value.fix
@@ -236,13 +236,13 @@ def test_cluster_without_trainer_says_what_to_install(follow):
 
 def test_refused_object_carries_the_servers_words(follow):
     job = JOB | {"metadata": {"name": "Wrong"}}
-    with KubernetesServer() as server, pytest.raises(ApiRefusedError, match="RFC 1035"):
+    with TrainerServer() as server, pytest.raises(ApiRefusedError, match="RFC 1035"):
         follow(server, job=job)
 
 
 def test_log_that_cannot_be_read_yet_is_no_fault(follow):
     pods = [running(("00:01", "step 1"))]
-    with KubernetesServer([Moment(pods=pods)] * 2 + [DONE]) as server:
+    with TrainerServer([Moment(pods=pods)] * 2 + [DONE]) as server:
         logs = []
 
         def choose(number, method, path):
@@ -256,7 +256,7 @@ def test_log_that_cannot_be_read_yet_is_no_fault(follow):
 
 def test_only_what_the_chart_grants_is_asked_for(follow):
     pods = [running(("00:01", "step 1"))]
-    with KubernetesServer([Moment(pods=pods), DONE]) as server:
+    with TrainerServer([Moment(pods=pods), DONE]) as server:
         follow(server)
     allowed = {("GET", f"{JOBS}/{NAME}"), ("POST", JOBS)}
     others = {(method, path) for method, path in server.requests} - allowed
@@ -284,7 +284,7 @@ def jobs(monkeypatch, tmp_path):
 
 
 def test_jobs_of_a_run_are_deleted_and_those_of_others_are_not(jobs):
-    with KubernetesServer([Moment()]) as server:
+    with TrainerServer([Moment()]) as server:
         server.jobs |= {n: labelled(n, r) for n, r in (("a", "run-1"), ("b", "run-2"), ("c", "run-1"))}
         assert jobs(server).delete_of_run("run-1") == ["a", "c"]
         assert jobs(server).delete_of_run("run-1") == []
@@ -293,18 +293,18 @@ def test_jobs_of_a_run_are_deleted_and_those_of_others_are_not(jobs):
 
 @pytest.mark.parametrize("condition", ["Complete", "Failed"])
 def test_job_of_a_run_that_has_ended_stays_to_be_looked_at(jobs, condition):
-    with KubernetesServer([Moment(condition)]) as server:
+    with TrainerServer([Moment(condition)]) as server:
         server.jobs["a"] = labelled("a", "run-1")
         assert jobs(server).delete_of_run("run-1") == []
         assert server.deleted == []
 
 
 def test_cluster_without_trainer_has_no_jobs_of_a_run(jobs):
-    with KubernetesServer(known=False) as server:
+    with TrainerServer(known=False) as server:
         assert jobs(server).delete_of_run("run-1") == []
 
 
 def test_missing_right_to_list_is_told(jobs):
-    refuse = KubernetesServer(choose=lambda n, method, path: "403")
+    refuse = TrainerServer(choose=lambda n, method, path: "403")
     with refuse as server, pytest.raises(ApiRefusedError, match="not allowed"):
         jobs(server).delete_of_run("run-1")

@@ -46,7 +46,7 @@ class Case:
 
     def __init__(self, cluster, vllm, folder):
         access = Configuration()
-        access.host, access.retries = f"http://127.0.0.1:{cluster.server.server_port}", False
+        access.host, access.retries = cluster.url, False
         self.now, self.cluster, self.vllm, self.lines = 0.0, cluster, vllm, []
         api = KServeApi(
             KubernetesApi(ApiClient(access), lambda _: None),
