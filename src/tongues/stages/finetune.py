@@ -61,7 +61,9 @@ def finetune(given: Given, workspace: Workspace, dataset: Output, base: Output) 
     ranks = Ranks.here()
     with ranks.joined():
         work = _Work(given, workspace, dataset, base, ranks)
-        output = work.lead() if ranks.leads else work.follow()
+        output = work.lead() if ranks.leads else None
+        if output is None:
+            work.follow()
         ranks.wait()
     return output or _shared(given, workspace, dataset, base)
 

@@ -201,9 +201,10 @@ def _compare(trained: Any, written: Any, merged: Path, prompts: Sequence[str], *
     tokenizer = load_tokenizer(merged)
     rendered = [tuple(_prompt_ids(tokenizer, prompt)) for prompt in prompts]
     answers = [(prompt, ids, _continue(trained, ids)) for prompt, ids in zip(prompts, rendered, strict=True)]
-    both = [[_scored(model, *answer) for answer in answers] for model in (trained, written)]
-    likeness = judge(*both, WRITTEN, who="the weights written do", where=str(merged), fix=_MERGE_AGAIN)
-    return Parity(fold, likeness, *both)
+    expected, found = ([_scored(model, *answer) for answer in answers] for model in (trained, written))
+    who = "the weights written do"
+    likeness = judge(expected, found, WRITTEN, who=who, where=str(merged), fix=_MERGE_AGAIN)
+    return Parity(fold, likeness, expected, found)
 
 
 def _deltas(trained: Any, merged: Any) -> Iterator[tuple[str, Any, Any]]:
