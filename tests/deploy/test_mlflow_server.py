@@ -1,6 +1,7 @@
 """The rendered MLflow pod, run as processes: its init container, its server, and the check of `helm test`."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -55,9 +56,12 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     root = tmp_path_factory.mktemp("pod")
     for volume in ("data", "auth"):
         (root / volume).mkdir()
+    older_database(f"sqlite:///{root}/data/mlflow.db")
     spec = pod("Deployment/tongues-mlflow").spec
-    init, server = spec["initContainers"][0], spec["containers"][0]
-    subprocess.run([sys.executable, *init["command"][1:]], env=environment(init, root), check=True)
+    for init in spec["initContainers"]:
+        env = environment(init, root)
+        subprocess.run([as_kubelet(word, env) for word in init["command"]], env=env, check=True)
+    server = spec["containers"][0]
     number = free_port()
     arguments = [argument.replace("5000", str(number)) for argument in server["args"]]
     command = [sys.executable, "-m", *server["command"], *arguments]
@@ -69,6 +73,26 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def as_kubelet(word: str, env: dict[str, str]) -> str:
+    """A word of a command with $(NAME) filled in."""
+    return re.sub(r"\$\((\w+)\)", lambda name: env[name[1]], word)
+
+
+def older_database(uri: str) -> None:
+    """Make a database as the MLflow before the last change of its schema made it."""
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+    from sqlalchemy import create_engine
+
+    Base.metadata.create_all(create_engine(uri))
+    config = _get_alembic_config(uri)
+    versions = ScriptDirectory.from_config(config)
+    newest = versions.get_revision(versions.get_current_head() or "")
+    command.upgrade(config, str(newest.down_revision))
 
 
 def wait_until_healthy(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

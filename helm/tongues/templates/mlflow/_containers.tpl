@@ -27,6 +27,26 @@
     - {name: auth, mountPath: /auth}
 {{- end -}}
 
+{{/* MLflow refuses to serve from a database older than itself; a new one is created, a current one left alone. */}}
+{{- define "tongues.mlflow.migrationContainer" -}}
+- name: migrate
+  image: {{ include "tongues.image" (dict "root" . "image" .Values.mlflow.image) }}
+  imagePullPolicy: {{ .Values.mlflow.image.pullPolicy }}
+  command: [mlflow, db, upgrade, $(MLFLOW_BACKEND_STORE_URI)]
+  workingDir: /tmp
+  env:
+    - {name: HOME, value: /tmp}
+    - {name: MLFLOW_DISABLE_TELEMETRY, value: "true"}
+    {{- include "tongues.mlflow.databaseEnv" . | nindent 4 }}
+  resources: {{- toYaml .Values.mlflow.resources | nindent 4 }}
+  securityContext: {{- include "tongues.containerSecurity" . | nindent 4 }}
+  volumeMounts:
+    - {name: tmp, mountPath: /tmp}
+    {{- if include "tongues.mlflow.usesVolume" . }}
+    - {name: data, mountPath: /data}
+    {{- end }}
+{{- end -}}
+
 {{- define "tongues.mlflow.container" -}}
 - name: mlflow
   image: {{ include "tongues.image" (dict "root" . "image" .Values.mlflow.image) }}
@@ -46,7 +66,7 @@
   env: {{- include "tongues.mlflow.env" . | nindent 4 }}
   ports:
     - {name: http, containerPort: 5000, protocol: TCP}
-  # A first start, and one after an upgrade, migrates the database before it answers.
+  # The database of its users is migrated by the server itself, before it answers.
   startupProbe: {httpGet: {path: /health, port: http}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 120}
   readinessProbe: {httpGet: {path: /health, port: http}, periodSeconds: 10, timeoutSeconds: 5}
   livenessProbe: {httpGet: {path: /health, port: http}, periodSeconds: 20, timeoutSeconds: 10, failureThreshold: 5}
