@@ -19,7 +19,7 @@ _LONGEST_S = 7 * 24 * 3600
 
 def light(task: dsl.PipelineTask, pool: NodePoolSection | None = None) -> dsl.PipelineTask:
     """Steps that fit on any node; a crash is worth another try, since finished work is found again."""
-    task.set_cpu_limit("4").set_memory_limit("8G")
+    _bounded(task, cpu=("1", "4"), memory=("2G", "8G"))
     return uncached(retried(task, 2), pool)
 
 
@@ -56,19 +56,25 @@ def place(task: dsl.PipelineTask, pool: NodePoolSection | None) -> dsl.PipelineT
         retried(task, pool.retries)
     if pool.nodes > 1:
         # A TrainJob gets the pool; the step asks for it and waits, in a queue for as long as it takes.
-        return task.set_cpu_limit("1").set_memory_limit("4G")
+        return _bounded(task, cpu=("100m", "1"), memory=("1G", "4G"))
     _resources(task, pool)
     _nodes(task, pool)
     return task
+
+
+def _bounded(task: dsl.PipelineTask, *, cpu: tuple[str, str], memory: tuple[str, str]) -> dsl.PipelineTask:
+    """Request and limit of each: without a request Kubernetes sets the whole limit aside for every pod."""
+    task.set_cpu_request(cpu[0]).set_cpu_limit(cpu[1])
+    return task.set_memory_request(memory[0]).set_memory_limit(memory[1])
 
 
 def _resources(task: dsl.PipelineTask, pool: NodePoolSection) -> None:
     if pool.gpus:
         task.set_accelerator_type(pool.accelerator).set_accelerator_limit(pool.gpus)
     if pool.cpu:
-        task.set_cpu_limit(pool.cpu)
+        task.set_cpu_request(pool.cpu).set_cpu_limit(pool.cpu)
     if pool.memory:
-        task.set_memory_limit(pool.memory)
+        task.set_memory_request(pool.memory).set_memory_limit(pool.memory)
     if pool.shared_memory:
         kubernetes.empty_dir_mount(task, "shared-memory", SHARED_MEMORY, "Memory", pool.shared_memory)
     if pool.ephemeral_storage:

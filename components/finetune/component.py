@@ -14,7 +14,7 @@ def finetune(
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> str:
-    """Fine-tune the base model with LoRA; goes on from the last checkpoint if there is one.
+    """Fine-tune the base model, an adapter or all of it; goes on from the last checkpoint if there is one.
 
     Args:
         recipe: recipe as a path, an s3:// URI, or the YAML itself.

@@ -52,6 +52,7 @@ def test_gpus_and_limits_are_the_pools(compiled):
     assert found["accelerator"]["resourceType"] == "nvidia.com/gpu"
     assert str(found["accelerator"]["resourceCount"]) == "2"
     assert (found["resourceCpuLimit"], found["resourceMemoryLimit"]) == ("16", "128G")
+    assert (found["resourceCpuRequest"], found["resourceMemoryRequest"]) == ("16", "128G")
 
 
 def test_pod_goes_to_the_pools_nodes_with_shared_memory(compiled):
@@ -90,6 +91,15 @@ def test_step_of_several_nodes_asks_for_them_and_has_none_itself(tmp_path):
 def test_a_step_inside_the_loop_is_placed_too(compiled):
     assert nodes(compiled, "translate")["nodeSelector"]["labels"] == {"pool": "cheap"}
     assert resources(compiled, "translate")["resourceCpuLimit"] == "2"
+
+
+def test_no_step_sets_its_whole_limit_aside_without_being_asked_to():
+    plain = next(yaml.safe_load_all((ROOT / "pipelines/compiled/multilingual_tuning.yaml").read_text()))
+    for name, executor in plain["deploymentSpec"]["executors"].items():
+        given = executor["container"].get("resources", {})
+        if "cpuLimit" in given:
+            assert given["cpuRequest"] < given["cpuLimit"], name
+            assert given["memoryRequest"] < given["memoryLimit"], name
 
 
 def test_other_steps_are_as_without_pools(compiled):

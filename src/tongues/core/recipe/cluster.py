@@ -66,9 +66,9 @@ class NodePoolSection(Section):
     accelerator: str = "nvidia.com/gpu"
     """Resource name of a GPU, such as nvidia.com/gpu or nvidia.com/mig-1g.10gb."""
     cpu: Quantity | None = None
-    """CPU limit, such as "16"."""
+    """CPUs that are set aside for the pod, and that it gets at most, such as "16"."""
     memory: Quantity | None = None
-    """Memory limit, such as 128G."""
+    """Memory that is set aside for the pod, and that it gets at most, such as 128G."""
     shared_memory: Quantity | None = None
     """Size of /dev/shm, such as 16Gi; it counts towards the memory limit."""
     ephemeral_storage: Quantity | None = None
