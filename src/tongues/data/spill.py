@@ -79,7 +79,7 @@ class RecordSpill:
             yield to_batch([])
         for path in self._paths:
             batch = _whole(path)
-            order = self._order(path, batch) if batch.num_rows else []
+            order = self._order(path, batch) if batch.num_rows else np.empty(0, np.int64)
             for start in range(0, len(order), _ROWS_AT_ONCE):
                 yield batch.take(pa.array(order[start : start + _ROWS_AT_ONCE]))
 
