@@ -22,7 +22,7 @@ COPY pyproject.toml constraints.txt ./
 RUN --mount=type=cache,target=/var/cache/uv \
     uv venv --python /usr/local/bin/python3 /opt/tongues \
     && uv pip install --torch-backend cpu --constraint constraints.txt --requirement pyproject.toml \
-       --extra train --extra registry --extra pipelines --extra kserve --extra follow
+       --extra train --extra registry --extra eval --extra pipelines --extra kserve --extra follow
 COPY README.md LICENSE ./
 COPY recipes recipes
 COPY pipelines pipelines

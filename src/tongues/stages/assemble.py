@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tongues.core.digests import RowsDigest, digest_file
+from tongues.core.digests import RowsDigest
 from tongues.core.drops import Drop
 from tongues.core.errors import DataError
 from tongues.core.manifest import Tally
@@ -23,7 +23,7 @@ from tongues.data.clusters import CLUSTER_SCHEMA, Clusters
 from tongues.data.dataset_card import write_card
 from tongues.data.dataset_overview import CARD_NAME, PAGE_NAME, Origin, Overview
 from tongues.data.dataset_page import write_page
-from tongues.data.decontaminate import contaminated_groups, read_prompts
+from tongues.data.decontaminate import contaminated_groups
 from tongues.data.personal import mask_record
 from tongues.data.spill import RecordSpill
 from tongues.data.splits import SPLITS, Split
@@ -31,9 +31,10 @@ from tongues.data.statistics import CountTokens, Statistics
 from tongues.methods.registry import builder
 from tongues.stages.generate import ROWS
 from tongues.stages.given import Given
+from tongues.stages.kept_out import KeptOut, fetch_kept_out
 from tongues.stages.prepare import fetch_base_model
 from tongues.stages.rows import Sorter
-from tongues.stages.suite_files import fetch_suite_files, suite_places
+from tongues.stages.suite_files import suite_places
 from tongues.stages.tokens import token_counter
 from tongues.stages.workspace import Output, Report, Workspace, fresh
 
@@ -62,20 +63,21 @@ def assemble(given: Given, workspace: Workspace, store: Output, written: Output 
         (CLUSTER_SCHEMA), the card and the overview.
 
     Raises:
-        PreflightError: a method or the mixture asks for more than there is.
+        PreflightError: a method or the mixture asks for more than there is, or an evaluation set cannot be
+            read.
         DataError: nothing is left to train on, or an evaluation file cannot be read.
         RecipeError: the recipe is of several models.
     """
     given.require_one_model()
     recipe = given.recipe
-    suite_files = fetch_suite_files(given, workspace)
+    kept_out = fetch_kept_out(given, workspace)
     base = fetch_base_model(given, workspace) if recipe.dataset.count_tokens else None
 
     def work(folder: Path) -> Report:
         fresh(folder)
         assembler = _Assembler(given, folder, token_counter(base.folder) if base else None)
         with Sorter(folder / "dropped") as sorter:
-            spill = assembler.collect(store, written, list(suite_files.values()), sorter)
+            spill = assembler.collect(store, written, kept_out, sorter)
             assembler.settle(spill, sorter)
         if not assembler.rows["train"]:
             raise DataError(f"nothing left to train on; dropped {sorter.reasons()}", where=store.uri)
@@ -83,8 +85,7 @@ def assemble(given: Given, workspace: Workspace, store: Output, written: Output 
         report.observed["sources"] = suite_places(given)
         return report
 
-    inputs: dict[str, Output | str] = {"store": store}
-    inputs |= {f"suite-{name}": digest_file(path) for name, path in suite_files.items()}
+    inputs = {"store": store, **kept_out.inputs()}
     inputs |= {"base": base} if base else {}
     inputs |= {"written": written} if written else {}
     params = {
@@ -116,11 +117,11 @@ class _Assembler:
         self.statistics = Statistics(self.count_tokens)
 
     def collect(
-        self, store: Output, written: Output | None, suite_files: list[Path], sorter: Sorter
+        self, store: Output, written: Output | None, kept_out: KeptOut, sorter: Sorter
     ) -> RecordSpill:
         """Build all records, and keep those that may be learnt until all of them are known."""
         rows = store.folder / "rows"
-        prompts = [prompt for path in suite_files for prompt in read_prompts(path)]
+        prompts = list(chain.from_iterable(kept_out.prompts().values()))
         items = chain[AlignedRow | Record](map(AlignedRow.from_row, read_shards(rows)), _read(written))
         contaminated = contaminated_groups(items, prompts)
         source_lang = self.given.recipe.source.lang

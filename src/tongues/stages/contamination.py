@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tongues.core.comparison import Contamination
-from tongues.core.digests import canonical_json, digest_file
+from tongues.core.digests import canonical_json
 from tongues.core.manifest import write_atomically
 from tongues.core.records import Record
 from tongues.core.shards import read_shards
 from tongues.data.contamination import RULE, exposures
-from tongues.data.decontaminate import Prompt, read_prompts
 from tongues.evaluation.sets import MeasuredSet
 from tongues.stages.given import Given
+from tongues.stages.kept_out import KeptOut
 from tongues.stages.suite_files import fetch_suite_files
 from tongues.stages.workspace import Output, Report, Workspace
 
@@ -42,12 +42,10 @@ def contamination(
     if uri is None:
         return None
     dataset = workspace.open(uri)
-    files = fetch_suite_files(given, workspace)
+    known = KeptOut(fetch_suite_files(given, workspace), sets)
 
     def work(folder: Path) -> Report:
-        prompts = {task: read_prompts(path) for task, path in files.items()}
-        prompts |= {one.name: _prompts(one) for one in sets}
-        searched, found = exposures(_learnt(dataset), prompts)
+        searched, found = exposures(_learnt(dataset), known.prompts())
         content = Contamination(
             dataset_sha256=dataset.manifest.content_sha256, records=searched, rule=RULE, exposures=found
         )
@@ -55,9 +53,7 @@ def contamination(
         met = sum(one.direct + one.translated for one in found)
         return Report(facts={"records": searched, "items_met": met})
 
-    inputs: dict[str, Output | str] = {"dataset": dataset}
-    inputs |= {f"suite-{task}": digest_file(path) for task, path in files.items()}
-    inputs |= {f"set-{one.name}": one.sha256 for one in sets}
+    inputs = {"dataset": dataset, **known.inputs()}
     return workspace.finish(
         "contamination", recipe=given.recipe, inputs=inputs, params={"rule": RULE}, work=work
     )
@@ -68,10 +64,6 @@ def read_contamination(output: Output | None) -> Contamination | None:
     if output is None:
         return None
     return Contamination.model_validate_json((output.folder / CONTAMINATION_NAME).read_bytes())
-
-
-def _prompts(one: MeasuredSet) -> list[Prompt]:
-    return [Prompt(one.name, question.lang, question.text, question.id) for question in one.questions()]
 
 
 def _learnt(dataset: Output) -> Iterator[Record]:

@@ -15,11 +15,14 @@ from tongues.core.languages import language
 from tongues.core.manifest import write_atomically
 from tongues.core.recipe.evaluation import LANG, SuiteSection
 from tongues.evaluation.published import FILE_CODES, read_published
+from tongues.evaluation.sets import MeasuredSet
 from tongues.evaluation.suite import Suite, load_suite
 from tongues.platform import storage
 from tongues.stages.given import Given
 from tongues.stages.standard_sets import NO_PLACE, open_standard_sets
 from tongues.stages.workspace import Workspace
+
+_NOT_RUN = "its programs are run only where evaluation.generated_code.run is true"
 
 
 def fetch_suite_files(given: Given, workspace: Workspace) -> dict[str, Path]:
@@ -32,6 +35,27 @@ def fetch_suite_files(given: Given, workspace: Workspace) -> dict[str, Path]:
         PreflightError: a published set has a file for none of the languages, or is not what it should be.
     """
     return _fetch(given, workspace)[0]
+
+
+def fetch_all_sets(
+    given: Given, workspace: Workspace
+) -> tuple[dict[str, Path], tuple[MeasuredSet, ...], dict[str, str]]:
+    """Everything the suite asks of a model.
+
+    Returns:
+        Files by task, sets with tasks of their own, and set to the reason why one that the recipe wants asked
+        cannot be read. A set without a place is not wanted, nor is a language without a file.
+
+    Raises:
+        PreflightError: see `fetch_suite_files`.
+    """
+    files, lacking_files = _fetch(given, workspace)
+    sets, lacking_sets = open_standard_sets(given, workspace.local / "downloads")
+    lacking = lacking_files | lacking_sets
+    unread = {
+        n: reason for n, reason in lacking.items() if reason not in (NO_PLACE, _NOT_RUN) and "/" not in n
+    }
+    return files, sets, unread
 
 
 def _fetch(given: Given, workspace: Workspace) -> tuple[dict[str, Path], dict[str, str]]:
@@ -48,7 +72,7 @@ def _fetch(given: Given, workspace: Workspace) -> tuple[dict[str, Path], dict[st
     for task, one in section.filled.items():
         if task == "code" and not given.recipe.evaluation.generated_code.run:
             files.pop(task, None)
-            unmeasured[one.name] = "its programs are run only where evaluation.generated_code.run is true"
+            unmeasured[one.name] = _NOT_RUN
         elif task not in section.uris:
             unmeasured[one.name] = NO_PLACE
     return files, unmeasured

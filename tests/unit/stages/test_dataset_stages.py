@@ -103,6 +103,52 @@ def test_assemble_keeps_an_evaluation_question_out_in_every_language(given, work
     assert reasons["es"] >= 1 and reasons["ca"] >= 1
 
 
+def with_sets(given, **places):
+    """The recipe with sets of a standard suite beside its own files."""
+    sets = {name: {"uri": str(place)} for name, place in places.items()}
+    document = given.recipe.model_dump(mode="json", exclude_unset=True)
+    document["evaluation"]["suite"] |= {"standard": "crossin", "sets": sets}
+    recipe = type(given.recipe).model_validate(document)
+    located = given.located.model_copy(update={"evaluation": recipe.evaluation})
+    uris = given.located.evaluation.suite.model_dump(exclude={"standard", "sets"})
+    suite = located.evaluation.suite.model_copy(update=uris)
+    evaluation = located.evaluation.model_copy(update={"suite": suite})
+    return replace(given, recipe=recipe, located=located.model_copy(update={"evaluation": evaluation}))
+
+
+def test_assemble_keeps_questions_of_standard_sets_out_in_every_language(
+    given, workspace, source, translated, folder
+):
+    question = "Which of the rivers of the old world carries the most water to the sea?"
+    leaked = []
+
+    def leak(row):
+        if not leaked:
+            leaked.append(row.group)
+        return replace(row, instruction=question) if row.group == leaked[0] else row
+
+    item = {"question": question, "choices": ["(A) a", "(B) b"], "answer": "(A) a"}
+    (folder / "cross.json").write_text(json.dumps([{"id": 1, "English": item, "Spanish": item}]))
+    store = gather(given, workspace, source, [translated("es", change=leak), translated("ca")])
+    dataset = assemble(with_sets(given, cross_mmlu=folder / "cross.json"), workspace, store)
+    assert leaked[0] not in {r.group for rows in records(dataset).values() for r in rows}
+    drops = [one for one in read_shards(dataset.folder / "dropped") if one["reason"] == "contaminated"]
+    assert {one["lang"] for one in drops} >= {"es", "ca"} and "cross_mmlu" in drops[0]["detail"]
+    assert leaked[0] in {
+        r.group for rows in records(assemble(given, workspace, store)).values() for r in rows
+    }
+
+
+def test_assemble_with_a_set_that_cannot_be_read_is_refused(given, workspace, source, translated, folder):
+    store = gather(given, workspace, source, [translated("es"), translated("ca")])
+    (folder / "broken.json").write_text("{")
+    lacking = with_sets(given, cross_mmlu=folder / "gone.json", cross_logiqa=folder / "broken.json")
+    with pytest.raises(PreflightError) as caught:
+        assemble(lacking, workspace, store)
+    assert [line.split(":")[0] for line in caught.value.problems] == ["cross_mmlu", "cross_logiqa"]
+    assert all("cannot be kept clear of it" in line for line in caught.value.problems)
+
+
 def test_assemble_when_the_suite_changes_is_done_again(given, workspace, source, translated, folder, dataset):
     items = [json.loads(line) for line in (folder / "choices.jsonl").read_text().splitlines()]
     for item in items:
