@@ -33,6 +33,7 @@ from typing import Protocol
 import aiohttp
 import psutil
 
+from tongues.core.errors import ServingError
 from tongues.core.ports import Identified
 from tongues.core.recipe_file import load_recipe
 from tongues.platform.processes import free_port
@@ -44,7 +45,8 @@ from tongues.serving.follower_ports import Ports, Settings
 from tongues.serving.local import serving
 from tongues.serving.replicas import BASE_NAME, Replicas
 from tongues.serving.revision import Prepared, Revision
-from tongues.serving.routes import ROUTES_NAME, Route, RouteTable, read_routes, write_routes
+from tongues.serving.routes import ROUTES_NAME, Route, RouteTable, write_routes
+from tongues.serving.status import read_status
 from tongues.serving.vllm_command import AdapterSlots, ServerPlan
 from tongues.tuning.base_model import fetch_base
 
@@ -197,18 +199,22 @@ class Followed:
         process = context.Process(target=follow, args=told, daemon=True)
         process.start()
         try:
-            while not self._serves() and process.is_alive():
+            while not self._serves(process.pid):
+                if not process.is_alive():
+                    raise RuntimeError("the follower has ended")
                 time.sleep(0.1)
-            time.sleep(1)  # what it does at its start is over
             yield [*door_processes(self._home), psutil.Process(process.pid)]
         finally:
             stop.set()
             process.join()
 
-    def _serves(self) -> bool:
-        state, table = self._door.state(), read_routes(self._home / ROUTES_NAME)
-        there = len(table.routes) == len(self._revisions) and all(route.upstreams for route in table.routes)
-        return there and state is not None and state.generation == table.generation
+    def _serves(self, pid: int | None) -> bool:
+        """Whether this very follower, and none before it, says that all is served: its start is over then."""
+        try:
+            told = read_status(self._home)
+        except ServingError:
+            return False
+        return told.pid == pid and all(one.state == "serving" for one in told.models)
 
 
 class Fixed:

@@ -262,14 +262,18 @@ def test_remote_ledger_is_read_in_the_store_and_an_entry_that_changed_there_is_n
     (key,) = (one["Key"] for one in found)
     whole = store.client.get_object(Bucket="tongues", Key=key)["Body"].read()
     (tmp_path / "old.parquet").write_bytes(whole)
+    listed = store.client.list_objects_v2(Bucket="tongues", Prefix="work/translate/")["Contents"]
+    used = next(one["Key"] for one in listed if one["Key"].endswith(f"/{USED_NAME}"))
+    store.client.download_file("tongues", used, str(tmp_path / USED_NAME))
+    changed = pq.read_table(tmp_path / USED_NAME)["key"].to_pylist()[0]  # others were asked for to measure
     with Segment(tmp_path / "old.parquet") as segment:
-        first, *entries = segment.entries()
-        write_segment(tmp_path / "new.parquet", [(first[0], "another", *first[2:]), *entries], segment.totals)
+        entries = [(e[0], "another", *e[2:]) if e[0] == changed else e for e in segment.entries()]
+        write_segment(tmp_path / "new.parquet", entries, segment.totals)
     store.client.put_object(Bucket="tongues", Key=key, Body=(tmp_path / "new.parquet").read_bytes())
     code, answer = tongues(env, "lineage", "verify", "tiny@champion")
     store.client.put_object(Bucket="tongues", Key=key, Body=whole)
     assert code == 1
-    assert f"s3://tongues/work/ledger: entry {first[0].hex()[:12]}: changed" in json.dumps(answer)
+    assert f"s3://tongues/work/ledger: entry {changed.hex()[:12]}: changed" in json.dumps(answer)
 
 
 def test_version_goes_to_kserve_and_its_chain_then_ends_at_the_endpoint(remote, tmp_path):
