@@ -185,6 +185,12 @@ def test_encode_any_text_trains_on_the_answer_or_drops_with_reason(
         text = tokenizer.decode(trained[:-1], clean_up_tokenization_spaces=False)
         assert text.strip() == answer.strip()
         assert trained[-1] == end_of_turn_id(tokenizer)
+        prompt = tokenizer.apply_chat_template(
+            [{"role": "user", "content": user}], add_generation_prompt=True, tokenize=False
+        )
+        asked = tokenizer(prompt, add_special_tokens=False).input_ids
+        before = example.labels[: len(asked) + 1]
+        assert [label == IGNORED for label in before] == [True] * len(asked) + [False]
     for drop in drops:
         assert drop.reason in {"special-token", "mask-unproven", "no-label"}
 
