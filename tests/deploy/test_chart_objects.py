@@ -22,6 +22,7 @@ SECRET_VALUES = [
     "pipeline.objectStoreSecret",
     "follower.apiKeys.existingSecret",
     "follower.registry.existingSecret",
+    "follower.verification.existingSecret",
     "gateway.tls.existingSecret",
     "autoscaling.prometheus.existingSecret",
 ]

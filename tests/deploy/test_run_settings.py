@@ -17,6 +17,10 @@ from tongues.core import cluster_names
 COMPILED = sorted((ROOT / "pipelines" / "compiled").glob("*.yaml"))
 # Together these make every key that there is.
 WHOLE = ("full-values.yaml", "multi-user-values.yaml")
+FILES = {
+    cluster_names.SIGNING_SECRET: cluster_names.SIGNING_KEY_FILE,
+    cluster_names.VERIFICATION_SECRET: cluster_names.VERIFICATION_KEY_FILE,
+}
 References = set[tuple[str, str, str, str]]
 """Kind, name, key, and the variable that the key becomes."""
 
@@ -93,6 +97,40 @@ def test_reference_that_only_one_side_has_seen(which: str) -> None:
 def test_names_in_the_code_are_those_of_the_compiled_steps() -> None:
     named = {cluster_names.MLFLOW_SECRET, cluster_names.STORE_SECRET, cluster_names.KEYS_SECRET}
     assert {name for kind, name, *_ in compiled_references() if kind == "secret"} == named
+
+
+def test_key_that_signs_reaches_the_register_step_only() -> None:
+    mounted: dict[tuple[str, str], set[str]] = {}
+    for file in COMPILED:
+        _, platform = yaml.safe_load_all(file.read_text())
+        for step, executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].items():
+            for one in executor.get("secretAsVolume", []):
+                assert one["optional"], "a pod starts without it"
+                place = f"{one['mountPath']}/{Path(FILES[one['secretName']]).name}"
+                assert place == FILES[one["secretName"]]
+                mounted.setdefault((one["secretName"], place), set()).add(step.removeprefix("exec-"))
+    assert mounted == {
+        (cluster_names.SIGNING_SECRET, cluster_names.SIGNING_KEY_FILE): {"register"},
+        (cluster_names.VERIFICATION_SECRET, cluster_names.VERIFICATION_KEY_FILE): {
+            "evaluate",
+            "promote",
+            "register",
+            "serve",
+        },
+    }
+
+
+def test_follower_finds_the_key_where_it_looks() -> None:
+    objects = from_value_set("full-values.yaml")
+    (pod,) = [pod for pod in objects.pods() if pod.owner.endswith("-follower")]
+    (volume,) = [one for one in pod.spec["volumes"] if one["name"] == "verification"]
+    places = {
+        f"{mount['mountPath']}/{volume['secret']['items'][0]['path']}": box["name"]
+        for box in pod.containers
+        for mount in box["volumeMounts"]
+        if mount["name"] == "verification"
+    }
+    assert places == {cluster_names.VERIFICATION_KEY_FILE: "follower"}
 
 
 def helm_test(tmp_path: Path, **changes: str) -> "subprocess.CompletedProcess[str]":

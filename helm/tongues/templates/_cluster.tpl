@@ -49,6 +49,7 @@ serving.serviceAccount.secrets[{{ $number }}]: {{ $name | quote }}
 {{- if .enabled }}
 follower.apiKeys.existingSecret: {{ .apiKeys.existingSecret | quote }}
 follower.registry.existingSecret: {{ .registry.existingSecret | quote }}
+follower.verification.existingSecret: {{ .verification.existingSecret | quote }}
 objectStore.existingSecret: {{ $.Values.objectStore.existingSecret | quote }}
 {{- end }}
 {{- end }}

@@ -12,6 +12,18 @@ STORE_SECRET = f"{SETTINGS}-s3"
 KEYS_SECRET = f"{SETTINGS}-engines"
 """Secret with a key for each variable that a recipe names in `api_key_env`."""
 
+SIGNING_SECRET = f"{SETTINGS}-signing"
+"""Secret with `signing.pem`, the private key that the register step signs with."""
+
+VERIFICATION_SECRET = f"{SETTINGS}-verification"
+"""Secret with `signing.pem.pub`, the public key by which steps want models to be signed."""
+
+SIGNING_KEY_FILE = "/etc/tongues/signing/signing.pem"
+"""Where a pod finds the private key, if it may sign."""
+
+VERIFICATION_KEY_FILE = "/etc/tongues/verification/signing.pem.pub"
+"""Where a pod finds the public key, if signatures are asked for."""
+
 TRAINING_RUNTIME = "tongues-torch"
 """Runtime of Kubeflow Trainer that TrainJobs are made from, as the chart makes it (`trainer.name`)."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tongues.core.cluster_names import SIGNING_KEY_FILE, VERIFICATION_KEY_FILE
 from tongues.core.errors import ServingError, SignatureError
 from tongues.core.manifest import MANIFEST_NAME, SIGNATURE_NAME, verify_files
 from tongues.core.recipe import RegistrySection
@@ -18,22 +19,33 @@ from tongues.promotion import signing
 from tongues.stages.workspace import Output
 
 SIGNING_KEY, VERIFICATION_KEY = "TONGUES_SIGNING_KEY", "TONGUES_VERIFICATION_KEY"
+MOUNTED_SIGNING_KEY, MOUNTED_VERIFICATION_KEY = Path(SIGNING_KEY_FILE), Path(VERIFICATION_KEY_FILE)
 _RESTORE = "run the recipe again to restore it, or serve another version"
 
 
 def signing_key(section: RegistrySection) -> Path | None:
-    """The private key's file: the recipe, else TONGUES_SIGNING_KEY; None where nothing is to be signed."""
-    named = section.signing_key or os.environ.get(SIGNING_KEY)
-    return Path(named).expanduser() if named else None
+    """The private key's file: the recipe's, that of TONGUES_SIGNING_KEY, or the one mounted into the pod.
+
+    None where nothing is to be signed.
+    """
+    return _key(section.signing_key or os.environ.get(SIGNING_KEY), MOUNTED_SIGNING_KEY)
 
 
 def verification_key() -> Path | None:
-    """The public key's file, from TONGUES_VERIFICATION_KEY; None where no signature is asked for.
+    """The public key's file: that of TONGUES_VERIFICATION_KEY, or the one mounted into the pod.
+
+    None where no signature is asked for.
 
     Never from a recipe: that of an artefact is a file of the artefact, and would vouch for itself.
     """
-    named = os.environ.get(VERIFICATION_KEY)
-    return Path(named).expanduser() if named else None
+    return _key(os.environ.get(VERIFICATION_KEY), MOUNTED_VERIFICATION_KEY)
+
+
+def _key(named: str | None, mounted: Path) -> Path | None:
+    """A file that is named has to be there; a Secret that a cluster does not have leaves no file."""
+    if named:
+        return Path(named).expanduser()
+    return mounted if mounted.is_file() else None
 
 
 def voucher() -> Callable[[Path], None] | None:

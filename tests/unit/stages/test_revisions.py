@@ -4,9 +4,11 @@ import pytest
 
 from tests.handmade_versions import HandMade
 from tongues.core.errors import ServingError, SignatureError, StorageError, TonguesError
+from tongues.core.recipe import RegistrySection
 from tongues.promotion import signing
 from tongues.serving.replicas import Replicas
 from tongues.serving.revision import check_name
+from tongues.stages import signatures
 from tongues.stages.revisions import Fetched, revision_of
 from tongues.stages.signatures import voucher
 from tongues.stages.workspace import Workspace
@@ -194,3 +196,17 @@ def test_signed_revision_is_taken_and_one_signed_by_another_or_not_at_all_is_ref
         adapter(careful, made, tuned)
     signing.sign(tuned.folder, key)
     assert adapter(careful, made, tuned).folder.is_dir()
+
+
+def test_key_of_the_pod_is_taken_where_none_is_named(tmp_path, monkeypatch):
+    mounted, named = tmp_path / "signing.pem", tmp_path / "mine.pem"
+    for variable in ("TONGUES_SIGNING_KEY", "TONGUES_VERIFICATION_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(signatures, "MOUNTED_SIGNING_KEY", mounted)
+    monkeypatch.setattr(signatures, "MOUNTED_VERIFICATION_KEY", mounted.with_suffix(".pem.pub"))
+    section = RegistrySection(model="m")
+    assert (signatures.signing_key(section), signatures.verification_key()) == (None, None)
+    public = signing.new_key(mounted)
+    assert (signatures.signing_key(section), signatures.verification_key()) == (mounted, public)
+    monkeypatch.setenv("TONGUES_SIGNING_KEY", str(named))
+    assert signatures.signing_key(section) == named, "one that is named has to be there"

@@ -34,6 +34,9 @@
   volumeMounts:
     - {name: tmp, mountPath: /tmp}
     - {name: workspace, mountPath: /workspace}
+    {{- if .Values.follower.verification.existingSecret }}
+    - {name: verification, mountPath: /etc/tongues/verification, readOnly: true}
+    {{- end }}
 {{- end -}}
 
 {{- define "tongues.door.container" -}}

@@ -19,7 +19,7 @@ class RegistrySection(Section):
     """MLflow address; absent: MLFLOW_TRACKING_URI, else SQLite in the workspace."""
     signing_key: str | None = None
     """Path of the private key that signs what is registered; absent: the file that TONGUES_SIGNING_KEY
-    names; without either nothing is signed."""
+    names, or that a Secret mounts into the pod; without any nothing is signed."""
     require_signature: bool = False
     """Register, verify and serve only what is signed; where TONGUES_VERIFICATION_KEY names a public key, that
     holds for every artefact."""
