@@ -146,7 +146,7 @@ def test_an_evaluation_recurs_and_is_scheduled_once(kfp):
     api, environment = kfp
     asked = ("submit", "quickstart", "--upload", "--pipeline", "evaluate_model", "--every", "1d")
     code, told, _ = tongues(environment, *asked)
-    assert code == 1 and "parameters do not match" in told["error"]["what"] and not api.recurring
+    assert code == 1 and "parameter model is not optional" in told["error"]["what"] and not api.recurring
     asked += ("--set", "model=models:/quickstart@champion")
     code, first, _ = tongues(environment, *asked)
     assert code == 0 and first["started"] and first["version"].startswith("evaluate-model-")
