@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -126,12 +127,13 @@ def test_ask_sixteen_at_once_all_get_the_same_answer(servers):
     assert len({answer.text for answer in answers}) == 1
 
 
-def test_mode_auto_is_measured_once_and_merged_on_a_cpu(model, adapter, tmp_path):
+def test_mode_auto_is_measured_once_and_goes_by_what_was_measured(model, adapter, tmp_path):
     place = Workspace(str(tmp_path), say=(lines := []).append)
     plan = ServerPlan(model, "tuned", adapter=adapter, dtype="float32", kv_cache_mib=256)
     choice = measured(place, plan, base_sha256="b" * 64, ready_timeout_s=240)
-    assert choice.mode == "merged", choice
-    assert choice.why.startswith("measured: adapter ") and "CPU" in choice.why
+    found = re.match(r"measured: adapter ([\d.]+), merged ([\d.]+) output tokens/s .*CPU", choice.why)
+    beside, folded = map(float, found.groups())  # which is faster, and by how much, is the machine's
+    assert beside > 0 and choice.mode == ("adapter" if beside >= folded / 2 else "merged")
     assert running(tmp_path) == []
     said = len(lines)
     assert measured(place, plan, base_sha256="b" * 64, ready_timeout_s=240) == choice
