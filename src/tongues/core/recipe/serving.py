@@ -31,7 +31,7 @@ class ServingSection(Section):
     mode: Literal["merged", "adapter", "auto"] = "merged"
     """merged: weights with the adapter folded in; adapter: base model with the adapter beside it, so that
     many languages share one server; auto: the adapter where a short measurement gave it at least half the
-    output tokens per second of merged weights (on CPUs vLLM's LoRA path was about 40 times slower), merged
+    output tokens per second of merged weights (on CPUs vLLM's LoRA path was 1.6 to 40 times slower), merged
     where there is none that vLLM could serve. For a cluster nothing is measured: adapter where
     serving.kserve.pool has GPUs, else merged. What decided stands in log and status."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
